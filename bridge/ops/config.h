@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The daemon's configuration: defaults, then the YAML file, then the environment, then flags.
+ * Every key is described in docker/arizmqd.example.yaml and schemas/config.schema.json; the
+ * members here have the keys' names. Units are in the names.
+ */
+#ifndef ARIZMQ_OPS_CONFIG_H
+#define ARIZMQ_OPS_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What a link does once another client has taken its application (ApplicationReplaced). */
+enum config_on_replaced {
+    CONFIG_ON_REPLACED_STANDBY,   /* stays away until the daemon is restarted */
+    CONFIG_ON_REPLACED_WHEN_FREE, /* asks every replaced_retry_ms; back when the app is gone (404) */
+    CONFIG_ON_REPLACED_RECONNECT, /* takes it back after replaced_retry_ms */
+};
+
+enum config_view_kind {
+    CONFIG_VIEW_EVENTS,  /* one message for each event */
+    CONFIG_VIEW_OBJECTS, /* one message for each object that the event mentions */
+};
+
+struct config_tls {
+    char *ca_file;   /* PEM; NULL: the system's certificate authorities */
+    char *cert_file; /* PEM client certificate, NULL: none */
+    char *key_file;  /* PEM key of cert_file */
+    bool verify;     /* default true */
+};
+
+struct config_node {
+    char *name; /* [A-Za-z0-9._-]{1,64}, unique: the {node} of every topic */
+    char *url;  /* as written: ws://HOST[:PORT]/PATH, wss:// too; the path ends in /ari */
+    char *username;
+    char *password;      /* from password, password_file or the environment; never printed */
+    char *password_file; /* NULL where unused; its content without the final newline is the password */
+    char **apps;         /* at least one; each is one WebSocket */
+    unsigned apps_count;
+    bool subscribe_all;      /* default false; with several apps, subscribe_all_app names the one */
+    char *subscribe_all_app; /* one of apps; after loading never NULL where subscribe_all is true */
+    struct config_tls tls;
+    uint32_t connect_timeout_ms; /* 5000: DNS, TCP, TLS and the handshake, together */
+    uint32_t liveness_ms;        /* 10000: a link is closed when nothing was heard for this long */
+    uint32_t backoff_min_ms;     /* 200 */
+    uint32_t backoff_max_ms;     /* 30000 */
+    enum config_on_replaced on_replaced; /* when_free */
+    uint32_t replaced_retry_ms;          /* 30000 */
+
+    /* Derived from url when loading. */
+    bool use_tls;
+    char *host; /* without brackets for IPv6 */
+    uint16_t port;
+    char *path; /* "/ari": no trailing slash */
+};
+
+struct config_publish {
+    enum config_view_kind view;
+    char *endpoint; /* tcp://, ipc:// or inproc:// as zmq_bind takes it */
+    char *topic;    /* template; NULL: that of the view */
+    int32_t sndhwm; /* 10000 messages for each subscriber; ZeroMQ's ZMQ_SNDHWM */
+};
+
+struct config_limits {
+    uint64_t max_event_bytes;      /* 4 MiB */
+    uint32_t max_counters;         /* 200000 topic counters for each view and depth */
+    uint32_t receive_buffer_bytes; /* 65536: the most that is read from a socket in one go */
+};
+
+struct config {
+    struct config_node *nodes;
+    unsigned nodes_count;
+    struct config_publish *publish; /* default: events on 5555 and objects on 5556, loopback */
+    unsigned publish_count;
+    struct config_limits limits;
+    uint32_t heartbeat_ms;    /* 1000 */
+    uint32_t stop_timeout_ms; /* 5000: the most that SIGTERM may take to drain */
+    int32_t io_threads;       /* 1: ZeroMQ's ZMQ_IO_THREADS */
+    int log_level;            /* enum log_level; in YAML log: {level: error|warning|info|debug} */
+};
+
+/* One "key=value" of the environment, or of a flag; see config_load(). */
+struct config_source {
+    const char *file;       /* path of the YAML file; NULL: none */
+    char *const *environ;   /* the process's environment, NULL-terminated; NULL: none */
+    const char *log_level;  /* --log-level, NULL: not given */
+};
+
+/* Loads, merges and validates. Returns 0 and a config that config_destroy() frees; or ARIZMQ_E…
+ * with one line without newline in error[error_size], e.g.
+ *
+ *     /etc/arizmqd.yaml:7: nodes[0].liveness_ms: "soon" is no number; allowed: 1000 to 600000
+ *
+ * Passwords never appear in that line. */
+int config_load(const struct config_source *source, struct config **out, char *error,
+                size_t error_size);
+
+void config_destroy(struct config **config);
+
+/* Writes the effective configuration as YAML that config_load() would accept, secrets as "***". */
+void config_dump(const struct config *config, FILE *out);
+
+#endif
