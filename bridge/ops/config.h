@@ -15,7 +15,8 @@
 /* What a link does once another client has taken its application (ApplicationReplaced). */
 enum config_on_replaced {
     CONFIG_ON_REPLACED_STANDBY,   /* stays away until the daemon is restarted */
-    CONFIG_ON_REPLACED_WHEN_FREE, /* asks every replaced_retry_ms; back when the app is gone (404) */
+    CONFIG_ON_REPLACED_WHEN_FREE, /* asks every replaced_retry_ms; back when the app is gone (404)
+                                   */
     CONFIG_ON_REPLACED_RECONNECT, /* takes it back after replaced_retry_ms */
 };
 
@@ -36,7 +37,8 @@ struct config_node {
     char *url;  /* as written: ws://HOST[:PORT]/PATH, wss:// too; the path ends in /ari */
     char *username;
     char *password;      /* from password, password_file or the environment; never printed */
-    char *password_file; /* NULL where unused; its content without the final newline is the password */
+    char *password_file; /* NULL where unused; its content without the final newline is the password
+                          */
     char **apps;         /* at least one; each is one WebSocket */
     unsigned apps_count;
     bool subscribe_all;      /* default false; with several apps, subscribe_all_app names the one */
@@ -83,9 +85,9 @@ struct config {
 
 /* One "key=value" of the environment, or of a flag; see config_load(). */
 struct config_source {
-    const char *file;       /* path of the YAML file; NULL: none */
-    char *const *environ;   /* the process's environment, NULL-terminated; NULL: none */
-    const char *log_level;  /* --log-level, NULL: not given */
+    const char *file;      /* path of the YAML file; NULL: none */
+    char *const *environ;  /* the process's environment, NULL-terminated; NULL: none */
+    const char *log_level; /* --log-level, NULL: not given */
 };
 
 /* Loads, merges and validates. Returns 0 and a config that config_destroy() frees; or ARIZMQ_E…

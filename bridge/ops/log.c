@@ -51,8 +51,8 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    used += (size_t)snprintf(line + used, sizeof line - used, ".%03ldZ %s %s: ",
-                             now.tv_nsec / 1000000, level_name(level), event);
+    used += (size_t)snprintf(line + used, sizeof line - used,
+                             ".%03ldZ %s %s: ", now.tv_nsec / 1000000, level_name(level), event);
     va_list arguments;
     va_start(arguments, format);
     int wanted = vsnprintf(line + used, sizeof line - used - 1, format, arguments);

@@ -2,7 +2,8 @@
 /*
  * The daemon's log: one line on stderr for each thing an operator has to know.
  *
- *     2026-11-23T14:35:01.160Z warning node_disconnected: pbx1/ivr: closed by peer; next try in 412 ms
+ *     2026-11-23T14:35:01.160Z warning node_disconnected: pbx1/ivr: closed by peer; next try in 412
+ * ms
  *
  * Called at the edge, once for each occurrence, with what happened, which peer, and what happens
  * next. Passwords are never logged; phone numbers only at debug level.
@@ -29,9 +30,9 @@ int log_level_is_on(enum log_level level);
 void log_write(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)                                                                             \
     do {                                                                                           \
         if (log_level_is_on(LOG_LEVEL_DEBUG)) {                                                    \

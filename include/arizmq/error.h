@@ -8,12 +8,12 @@
 
 enum arizmq_error {
     ARIZMQ_OK = 0,
-    ARIZMQ_EINVALID = -1, /* the input breaks the rules of its format */
+    ARIZMQ_EINVALID = -1,  /* the input breaks the rules of its format */
     ARIZMQ_ETOOLARGE = -2, /* a configured or documented bound was exceeded */
     ARIZMQ_ENOMEM = -3,
-    ARIZMQ_EIO = -4,      /* the operating system or a library refused; errno may tell more */
+    ARIZMQ_EIO = -4, /* the operating system or a library refused; errno may tell more */
     ARIZMQ_ENOTFOUND = -5,
-    ARIZMQ_ECLOSED = -6,  /* the peer or the owner is gone */
+    ARIZMQ_ECLOSED = -6, /* the peer or the owner is gone */
 };
 
 #endif

@@ -18,14 +18,15 @@
 /* A topic template has at most this many tokens. */
 #define ARIZMQ_STAMP_TOKENS_MAX 8
 #define ARIZMQ_STAMP_COUNTS_MAX (ARIZMQ_STAMP_TOKENS_MAX + 1)
-#define ARIZMQ_STAMP_BYTES_MAX ((3 + ARIZMQ_STAMP_COUNTS_MAX) * 8)
+#define ARIZMQ_STAMP_BYTES_MAX  ((3 + ARIZMQ_STAMP_COUNTS_MAX) * 8)
 
 struct arizmq_stamp {
     uint64_t epoch;       /* one run of the bridge: microseconds since 1970 at its start */
     uint64_t seq;         /* position of the event in that run, from 1 */
     uint64_t received_ns; /* nanoseconds since 1970 when the event's last byte was read */
     unsigned counts;      /* how many of count[] are used: tokens of the template + 1 */
-    uint64_t count[ARIZMQ_STAMP_COUNTS_MAX]; /* count[k]: messages with this topic's first k tokens */
+    uint64_t
+        count[ARIZMQ_STAMP_COUNTS_MAX]; /* count[k]: messages with this topic's first k tokens */
 };
 
 /* Writes `stamp` as the wire has it into `out`, which has room for ARIZMQ_STAMP_BYTES_MAX bytes.
