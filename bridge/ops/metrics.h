@@ -44,6 +44,8 @@
       "Prefixes newly subscribed to, all views (the second subscriber of a prefix adds none)")     \
     X(UNSUBSCRIPTIONS, counter, "arizmq_unsubscriptions_total",                                    \
       "Prefixes whose last subscriber left")                                                       \
+    X(SUBSCRIBER_MESSAGES_IGNORED, counter, "arizmq_subscriber_messages_ignored_total",            \
+      "Messages from subscribers that were no subscription")                                       \
     X(LINKS, gauge, "arizmq_links", "Configured links: one for each node and application")         \
     X(LINKS_UP, gauge, "arizmq_links_up", "Links that receive events now")                         \
     X(LINKS_STANDBY, gauge, "arizmq_links_standby",                                                \

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * From an event's bytes to its type, application and objects. The pipeline calls it once for each
+ * event, before anything is numbered or published. Nothing is allocated unless a type, an
+ * application or an id is written with escapes; then Jansson decodes that one string.
+ */
+#include "event/event.h"
+
+#include <string.h>
+
+#include "arizmq/error.h"
+
+const char event_type_unparsed[] = "ArizmqUnparsed";
+
+/* The text of a JSON string value. Strings that Jansson cannot decode (a lone surrogate) stand for
+ * themselves, escapes and all. Returns false where the value is no string. */
+static bool event_string(struct event *event, const struct span *value, struct span *out)
+{
+    if (value == NULL || value->length < 2 || value->bytes[0] != '"') {
+        return false;
+    }
+    struct span inside = {value->bytes + 1, value->length - 2};
+    if (memchr(inside.bytes, '\\', inside.length) != NULL &&
+        event->decoded_count < EVENT_DECODED_MAX) {
+        json_t *text =
+            json_loadb(value->bytes, value->length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        if (text != NULL) {
+            event->decoded[event->decoded_count++] = text;
+            inside = (struct span){json_string_value(text), json_string_length(text)};
+        }
+    }
+    *out = inside;
+    return true;
+}
+
+/* The value at the end of a rule's path; NULL where the event does not have it. `nested` is room
+ * for scanning the objects on the way. */
+static const struct span *event_follow(const struct scan *outermost, const struct object_rule *rule,
+                                       struct scan *nested)
+{
+    const struct span *value = scan_find(outermost, rule->path[0].name, rule->path[0].length);
+    for (unsigned i = 1; i < rule->depth && value != NULL; i++) {
+        if (scan_object(value->bytes, value->length, nested) != ARIZMQ_OK) {
+            return NULL;
+        }
+        value = scan_find(nested, rule->path[i].name, rule->path[i].length);
+    }
+    return value;
+}
+
+/* "channel:1690.12" names kind and id. */
+static bool event_read_uri(struct span uri, struct event_object *out)
+{
+    const char *colon = memchr(uri.bytes, ':', uri.length);
+    if (colon == NULL) {
+        return false;
+    }
+    size_t scheme = (size_t)(colon - uri.bytes);
+    for (unsigned kind = 0; kind < OBJECT_KINDS; kind++) {
+        const char *name = object_kind_names[kind];
+        if (strlen(name) == scheme && memcmp(name, uri.bytes, scheme) == 0) {
+            out->kind = name;
+            out->part[0] = (struct span){colon + 1, uri.length - scheme - 1};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool event_read_object(struct event *event, const struct scan *outermost,
+                              const struct object_rule *rule, struct event_object *out)
+{
+    struct scan nested;
+    const struct span *value = event_follow(outermost, rule, &nested);
+    if (value == NULL) {
+        return false;
+    }
+    out->kind = object_kind_names[rule->kind];
+    out->parts = 1;
+    switch ((enum object_form)rule->form) {
+    case OBJECT_FORM_STRING:
+        return event_string(event, value, &out->part[0]) && out->part[0].length > 0;
+    case OBJECT_FORM_URI: {
+        struct span uri;
+        return event_string(event, value, &uri) && event_read_uri(uri, out);
+    }
+    case OBJECT_FORM_ENDPOINT: {
+        struct scan endpoint;
+        out->parts = 2;
+        return scan_object(value->bytes, value->length, &endpoint) == ARIZMQ_OK &&
+               event_string(event, scan_find(&endpoint, "technology", 10), &out->part[0]) &&
+               event_string(event, scan_find(&endpoint, "resource", 8), &out->part[1]);
+    }
+    }
+    return false;
+}
+
+static bool spans_are_equal(struct span a, struct span b)
+{
+    return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
+}
+
+static bool event_has_object(const struct event *event, const struct event_object *object)
+{
+    for (unsigned i = 0; i < event->object_count; i++) {
+        const struct event_object *other = &event->objects[i];
+        if (other->kind == object->kind && other->parts == object->parts &&
+            spans_are_equal(other->part[0], object->part[0]) &&
+            (object->parts == 1 || spans_are_equal(other->part[1], object->part[1]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void event_read_objects(struct event *event, const struct scan *outermost)
+{
+    for (unsigned i = 0; i < event->known->rules_count; i++) {
+        struct event_object object;
+        if (!event_read_object(event, outermost, &event->known->rules[i], &object) ||
+            event_has_object(event, &object)) {
+            continue;
+        }
+        if (event->object_count == EVENT_OBJECTS_MAX) {
+            event->objects_dropped++;
+            continue;
+        }
+        event->objects[event->object_count++] = object;
+    }
+}
+
+void event_read(struct event *event, const char *text, size_t length, const char *node,
+                uint64_t received_ns)
+{
+    event->text = (struct span){text, length};
+    event->received_ns = received_ns;
+    event->seq = 0;
+    event->node = node;
+    event->is_own = false;
+    event->application = (struct span){"", 0};
+    event->object_count = 0;
+    event->objects_dropped = 0;
+    event->decoded_count = 0;
+
+    struct scan outermost;
+    if (scan_object(text, length, &outermost) != ARIZMQ_OK ||
+        !event_string(event, scan_find(&outermost, "type", 4), &event->type)) {
+        event->type = (struct span){event_type_unparsed, sizeof event_type_unparsed - 1};
+        event->known = objects_find_type("", 0);
+        return;
+    }
+    event->known = objects_find_type(event->type.bytes, event->type.length);
+    event_string(event, scan_find(&outermost, "application", 11), &event->application);
+    event_read_objects(event, &outermost);
+}
+
+bool event_is_parsed(const struct event *event)
+{
+    return event->type.bytes != event_type_unparsed;
+}
+
+void event_release(struct event *event)
+{
+    for (unsigned i = 0; i < event->decoded_count; i++) {
+        json_decref(event->decoded[i]);
+    }
+    event->decoded_count = 0;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One pass over an event's JSON that finds the members of its outermost object. event.c calls it
+ * for every event, and again for each nested object that the object table points into. The text is
+ * classified 64 bytes at a time; blocks that lie inside a nested value cost no more than that.
+ * It never allocates, never recurses and never builds a tree.
+ */
+#include "event/scan.h"
+
+#include <string.h>
+
+#include <jansson.h>
+
+#include "arizmq/error.h"
+#include "event/scan_block.h"
+
+/* What the outermost object's grammar allows next. */
+enum expect {
+    EXPECT_OPEN,  /* the first { */
+    EXPECT_COLON, /* a key, then : */
+    EXPECT_COMMA, /* a value, then , or the last } */
+};
+
+struct walk {
+    const char *text;
+    struct scan *out;
+    enum expect expect;
+    unsigned depth;
+    size_t begin; /* where the key or value in progress may begin */
+    struct span key;
+};
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static struct span trimmed(const char *text, size_t begin, size_t end)
+{
+    while (begin < end && is_space(text[begin])) {
+        begin++;
+    }
+    while (end > begin && is_space(text[end - 1])) {
+        end--;
+    }
+    return (struct span){text + begin, end - begin};
+}
+
+static bool is_one_string(struct span span)
+{
+    if (span.length < 2 || span.bytes[0] != '"' || span.bytes[span.length - 1] != '"') {
+        return false;
+    }
+    const char *inside = span.bytes + 1;
+    const char *end = span.bytes + span.length - 1;
+    while (inside < end) {
+        const char *quote = memchr(inside, '"', (size_t)(end - inside));
+        if (quote == NULL) {
+            return true;
+        }
+        /* An escaped quote has an odd number of backslashes before it. */
+        size_t backslashes = 0;
+        while (quote - backslashes > span.bytes + 1 && quote[-1 - (ptrdiff_t)backslashes] == '\\') {
+            backslashes++;
+        }
+        if (backslashes % 2 == 0) {
+            return false;
+        }
+        inside = quote + 1;
+    }
+    return true;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static const char *skip_digits(const char *at, const char *end)
+{
+    while (at < end && is_digit(*at)) {
+        at++;
+    }
+    return at;
+}
+
+/* RFC 8259, section 6. */
+static bool is_number(struct span span)
+{
+    const char *at = span.bytes;
+    const char *end = at + span.length;
+    if (at < end && *at == '-') {
+        at++;
+    }
+    if (at == end || !is_digit(*at)) {
+        return false;
+    }
+    at = *at == '0' ? at + 1 : skip_digits(at, end);
+    if (at < end && *at == '.') {
+        const char *fraction = at + 1;
+        at = skip_digits(fraction, end);
+        if (at == fraction) {
+            return false;
+        }
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '+' || *at == '-')) {
+            at++;
+        }
+        const char *exponent = at;
+        at = skip_digits(exponent, end);
+        if (at == exponent) {
+            return false;
+        }
+    }
+    return at == end;
+}
+
+static bool span_is(struct span span, const char *word, size_t length)
+{
+    return span.length == length && memcmp(span.bytes, word, length) == 0;
+}
+
+static bool is_value(struct span span)
+{
+    if (span.length == 0) {
+        return false;
+    }
+    char last = span.bytes[span.length - 1];
+    switch (span.bytes[0]) {
+    case '"':
+        return is_one_string(span);
+    case '{':
+        return last == '}';
+    case '[':
+        return last == ']';
+    case 't':
+        return span_is(span, "true", 4);
+    case 'f':
+        return span_is(span, "false", 5);
+    case 'n':
+        return span_is(span, "null", 4);
+    default:
+        return is_number(span);
+    }
+}
+
+/* type and application name the topic, so they are remembered even in an object with more members
+ * than there is room for. */
+static bool scan_is_always_kept(struct span key)
+{
+    return span_is(key, "type", 4) || span_is(key, "application", 11);
+}
+
+static void remember(struct scan *out, struct span key, struct span value)
+{
+    struct scan_member *slot = NULL;
+    if (out->count < SCAN_MEMBERS_MAX) {
+        slot = &out->members[out->count++];
+    } else {
+        out->dropped++;
+        if (!scan_is_always_kept(key)) {
+            return;
+        }
+        /* "type" takes the last place and "application" the one before it. */
+        slot = &out->members[SCAN_MEMBERS_MAX - (key.length == 4 ? 1 : 2)];
+    }
+    slot->key = key;
+    slot->value = value;
+}
+
+static bool end_key(struct walk *walk, size_t at)
+{
+    struct span key = trimmed(walk->text, walk->begin, at);
+    if (walk->expect != EXPECT_COLON || !is_one_string(key)) {
+        return false;
+    }
+    walk->key = (struct span){key.bytes + 1, key.length - 2};
+    walk->expect = EXPECT_COMMA;
+    walk->begin = at + 1;
+    return true;
+}
+
+static bool end_value(struct walk *walk, size_t at)
+{
+    struct span value = trimmed(walk->text, walk->begin, at);
+    if (walk->expect != EXPECT_COMMA || !is_value(value)) {
+        return false;
+    }
+    remember(walk->out, walk->key, value);
+    walk->expect = EXPECT_COLON;
+    walk->begin = at + 1;
+    return true;
+}
+
+/* The last } of the outermost object, at `at`. */
+static bool end_object(struct walk *walk, size_t at)
+{
+    if (walk->text[at] != '}') {
+        return false;
+    }
+    if (walk->expect == EXPECT_COLON) { /* right only in {} */
+        return walk->out->count == 0 && trimmed(walk->text, walk->begin, at).length == 0;
+    }
+    return end_value(walk, at);
+}
+
+static bool begin_object(struct walk *walk, size_t at)
+{
+    if (walk->text[at] != '{' || trimmed(walk->text, 0, at).length != 0) {
+        return false;
+    }
+    walk->expect = EXPECT_COLON;
+    walk->begin = at + 1;
+    return true;
+}
+
+/* Bits whose byte is escaped by a backslash before it. *carry says whether the first byte of the
+ * next block is. Rare, hence not inline in the loop: Asterisk escapes little. */
+static uint64_t escaped_bits(uint64_t backslash, uint64_t *carry)
+{
+    uint64_t escaped = 0;
+    bool escapes_next = *carry != 0;
+    for (unsigned i = 0; i < BLOCK_BYTES; i++) {
+        uint64_t bit = (uint64_t)1 << i;
+        if (escapes_next) {
+            escaped |= bit;
+            escapes_next = false;
+        } else if ((backslash & bit) != 0) {
+            escapes_next = true;
+        }
+    }
+    *carry = escapes_next;
+    return escaped;
+}
+
+/* Bit i becomes the parity of bits 0 to i: ones from each opening quote up to its closing one. */
+static inline uint64_t prefix_parity(uint64_t bits)
+{
+    bits ^= bits << 1;
+    bits ^= bits << 2;
+    bits ^= bits << 4;
+    bits ^= bits << 8;
+    bits ^= bits << 16;
+    bits ^= bits << 32;
+    return bits;
+}
+
+enum step { STEP_ON, STEP_END, STEP_INVALID };
+
+/* Goes through the brackets of one block and, at the outermost level, its separators. All masks
+ * are outside strings. *end is set where the object ends. */
+static inline enum step walk_block(struct walk *walk, size_t offset, const struct block *block,
+                                   size_t *end)
+{
+    uint64_t brackets = block->open | block->close;
+    uint64_t pending = walk->depth == 1 ? brackets | block->separator : brackets;
+    while (pending != 0) {
+        uint64_t bit = pending & -pending;
+        uint64_t above = ~(bit | (bit - 1));
+        size_t at = offset + (size_t)__builtin_ctzll(pending);
+        bool valid = true;
+        if ((bit & block->open) != 0) {
+            if (walk->depth == 0) {
+                valid = walk->expect == EXPECT_OPEN && begin_object(walk, at);
+            }
+            walk->depth++;
+        } else if ((bit & block->close) != 0) {
+            if (walk->depth <= 1) {
+                *end = at + 1;
+                return walk->depth == 1 && end_object(walk, at) ? STEP_END : STEP_INVALID;
+            }
+            walk->depth--;
+        } else {
+            valid = walk->text[at] == ':' ? end_key(walk, at) : end_value(walk, at);
+        }
+        if (!valid) {
+            return STEP_INVALID;
+        }
+        pending = (walk->depth == 1 ? brackets | block->separator : brackets) & above;
+    }
+    return STEP_ON;
+}
+
+/* The scan with either way to classify a block; inlined into both. */
+static inline __attribute__((always_inline)) int
+scan_with(const char *text, size_t length, struct scan *out,
+          void (*classify)(const char *text, struct block *out))
+{
+    struct walk walk = {.text = text, .out = out, .expect = EXPECT_OPEN};
+    uint64_t inside = 0; /* all ones while a string goes on from block to block */
+    uint64_t carry = 0;
+    out->count = 0;
+    out->dropped = 0;
+    out->has_escapes = false;
+    for (size_t offset = 0; offset < length; offset += BLOCK_BYTES) {
+        struct block block;
+        classify(text + offset, &block);
+        size_t left = length - offset;
+        uint64_t valid = left >= BLOCK_BYTES ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
+        uint64_t quote = block.quote & valid;
+        if (((block.backslash & valid) | carry) != 0) {
+            quote &= ~escaped_bits(block.backslash & valid, &carry);
+            out->has_escapes = true;
+        }
+        uint64_t in_string = prefix_parity(quote) ^ inside;
+        inside = (uint64_t)((int64_t)in_string >> 63);
+        uint64_t outside = ~in_string & valid;
+        block.open &= outside;
+        block.close &= outside;
+        block.separator &= outside;
+        size_t end = 0;
+        enum step step = walk_block(&walk, offset, &block, &end);
+        if (step == STEP_INVALID) {
+            return ARIZMQ_EINVALID;
+        }
+        if (step == STEP_END) {
+            return trimmed(text, end, length).length == 0 ? ARIZMQ_OK : ARIZMQ_EINVALID;
+        }
+    }
+    return ARIZMQ_EINVALID; /* it never ended */
+}
+
+int scan_object(const char *text, size_t length, struct scan *out)
+{
+    return scan_with(text, length, out, block_classify);
+}
+
+int scan_object_portable(const char *text, size_t length, struct scan *out)
+{
+    return scan_with(text, length, out, block_classify_portable);
+}
+
+/* A key with escapes, such as "ty\u0070e": compared as what it means. */
+static bool escaped_key_is(struct span key, const char *name, size_t name_length)
+{
+    if (memchr(key.bytes, '\\', key.length) == NULL) {
+        return false;
+    }
+    json_t *text =
+        json_loadb(key.bytes - 1, key.length + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    bool same = text != NULL && json_string_length(text) == name_length &&
+                memcmp(json_string_value(text), name, name_length) == 0;
+    json_decref(text);
+    return same;
+}
+
+const struct span *scan_find(const struct scan *scan, const char *key, size_t key_length)
+{
+    for (unsigned i = scan->count; i-- > 0;) {
+        const struct scan_member *member = &scan->members[i];
+        if (span_is(member->key, key, key_length) ||
+            (scan->has_escapes && escaped_key_is(member->key, key, key_length))) {
+            return &member->value;
+        }
+    }
+    return NULL;
+}

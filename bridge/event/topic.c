@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * From an event and one of its objects to the topic under which it is published. Each view calls
+ * it once for each message. It allocates nothing and writes only to the topic it is given; text
+ * from Asterisk cannot make a topic invalid or longer than its bound.
+ */
+#include "event/topic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <unistr.h>
+
+#include "arizmq/error.h"
+
+enum {
+    HASH_BYTES = 17,                 /* '~' and 16 hex digits */
+    RESERVED_BYTES = HASH_BYTES + 1, /* the least a token can be given: its hash and '/' */
+};
+
+static const uint64_t fnv_offset = 14695981039346656037U;
+static const uint64_t fnv_prime = 1099511628211U;
+
+static const struct {
+    const char *text;
+    enum topic_field field;
+} fields[] = {
+    {"{type}", TOPIC_TYPE}, {"{app}", TOPIC_APP}, {"{node}", TOPIC_NODE},
+    {"{kind}", TOPIC_KIND}, {"{id}", TOPIC_ID},
+};
+
+static int compile_token(const char *text, size_t length, struct topic_token *out)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (strlen(fields[i].text) == length && memcmp(fields[i].text, text, length) == 0) {
+            out->field = fields[i].field;
+            return ARIZMQ_OK;
+        }
+    }
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    if (length == 0 || length > TOPIC_LITERAL_MAX || strspn(text, allowed) < length) {
+        return ARIZMQ_EINVALID;
+    }
+    out->field = TOPIC_LITERAL;
+    memcpy(out->literal, text, length);
+    out->literal[length] = '\0';
+    return ARIZMQ_OK;
+}
+
+int topic_template_compile(const char *text, struct topic_template *out)
+{
+    struct topic_template template = {0};
+    while (*text != '\0') {
+        const char *slash = strchr(text, '/');
+        if (slash == NULL || template.count == TOPIC_TOKENS_MAX ||
+            compile_token(text, (size_t)(slash - text), &template.tokens[template.count]) !=
+                ARIZMQ_OK) {
+            return ARIZMQ_EINVALID;
+        }
+        template.count++;
+        text = slash + 1;
+    }
+    if (template.count == 0) {
+        return ARIZMQ_EINVALID;
+    }
+    *out = template;
+    return ARIZMQ_OK;
+}
+
+/* Bytes that stand for themselves in a token. */
+static bool is_plain(unsigned char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '/' && byte != '%';
+}
+
+/* A token in the making: bytes go to `out` while there is room and into the hash always. */
+struct encoder {
+    char *out;
+    size_t room;
+    size_t used;
+    bool is_full;
+    uint64_t hash; /* of all that was put in, whether or not there was room */
+};
+
+/* Puts one character or escape in, whole or not at all. */
+static void encoder_put(struct encoder *encoder, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        encoder->hash = (encoder->hash ^ (unsigned char)bytes[i]) * fnv_prime;
+    }
+    encoder->is_full = encoder->is_full || encoder->used + length > encoder->room;
+    if (!encoder->is_full) {
+        memcpy(encoder->out + encoder->used, bytes, length);
+        encoder->used += length;
+    }
+}
+
+static void encoder_put_escape(struct encoder *encoder, unsigned char byte)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char escape[3] = {'%', digits[byte >> 4], digits[byte & 15]};
+    encoder_put(encoder, escape, sizeof escape);
+}
+
+/* Puts in the UTF-8 character at `bytes`, or its first byte as an escape where it is none. Returns
+ * how many bytes it took. */
+static size_t encoder_put_wide(struct encoder *encoder, const char *bytes, size_t length)
+{
+    ucs4_t character = 0;
+    int size = u8_mbtoucr(&character, (const uint8_t *)bytes, length);
+    if (size <= 0) {
+        encoder_put_escape(encoder, (unsigned char)bytes[0]);
+        return 1;
+    }
+    encoder_put(encoder, bytes, (size_t)size);
+    return (size_t)size;
+}
+
+static void encoder_put_text(struct encoder *encoder, struct span text)
+{
+    for (size_t i = 0; i < text.length;) {
+        unsigned char byte = (unsigned char)text.bytes[i];
+        if (is_plain(byte)) {
+            encoder_put(encoder, text.bytes + i, 1);
+            i++;
+        } else if (byte < 0x80) {
+            encoder_put_escape(encoder, byte);
+            i++;
+        } else {
+            i += encoder_put_wide(encoder, text.bytes + i, text.length - i);
+        }
+    }
+}
+
+static void encode_parts(struct encoder *encoder, const struct span *part, unsigned parts)
+{
+    for (unsigned i = 0; i < parts; i++) {
+        if (i > 0) {
+            encoder_put_escape(encoder, '/');
+        }
+        encoder_put_text(encoder, part[i]);
+    }
+}
+
+/* The usual token: short and of plain bytes. Returns its length, or 0 where it is not usual. */
+static size_t copy_plain(struct span text, char *out, size_t room)
+{
+    if (text.length > room) {
+        return 0;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        if (!is_plain((unsigned char)text.bytes[i])) {
+            return 0;
+        }
+        out[i] = text.bytes[i];
+    }
+    return text.length;
+}
+
+/* Writes one token without its '/'. Returns its length, at most `room`. */
+static size_t write_token(const struct span *part, unsigned parts, char *out, size_t room,
+                          bool *is_cut)
+{
+    if (parts == 1) {
+        size_t copied = copy_plain(part[0], out, room);
+        if (copied > 0) {
+            return copied;
+        }
+    }
+    struct encoder encoder = {.out = out, .room = room, .hash = fnv_offset};
+    encode_parts(&encoder, part, parts);
+    if (!encoder.is_full) {
+        if (encoder.used == 0) {
+            out[0] = '-';
+            return 1;
+        }
+        return encoder.used;
+    }
+    struct encoder shorter = {.out = out, .room = room - HASH_BYTES, .hash = fnv_offset};
+    encode_parts(&shorter, part, parts);
+    char hash[HASH_BYTES + 1];
+    snprintf(hash, sizeof hash, "~%016" PRIx64, shorter.hash);
+    memcpy(out + shorter.used, hash, HASH_BYTES);
+    *is_cut = true;
+    return shorter.used + HASH_BYTES;
+}
+
+/* The texts that a token is made of. */
+static unsigned token_parts(const struct topic_token *token, const struct event *event,
+                            const struct event_object *object, struct span part[2])
+{
+    part[0] = (struct span){"-", 1};
+    switch (token->field) {
+    case TOPIC_LITERAL:
+        part[0] = (struct span){token->literal, strlen(token->literal)};
+        break;
+    case TOPIC_TYPE:
+        part[0] = event->type;
+        break;
+    case TOPIC_APP:
+        part[0] = event->application;
+        break;
+    case TOPIC_NODE:
+        part[0] = (struct span){event->node, strlen(event->node)};
+        break;
+    case TOPIC_KIND:
+        if (object != NULL) {
+            part[0] = (struct span){object->kind, strlen(object->kind)};
+        }
+        break;
+    case TOPIC_ID:
+        if (object != NULL) {
+            part[0] = object->part[0];
+            part[1] = object->part[1];
+            return object->parts;
+        }
+        break;
+    }
+    return 1;
+}
+
+void topic_write(const struct topic_template *template, const struct event *event,
+                 const struct event_object *object, struct topic *out)
+{
+    size_t used = 0;
+    out->is_cut = false;
+    out->tokens = template->count;
+    for (unsigned i = 0; i < template->count; i++) {
+        struct span part[2];
+        unsigned parts = token_parts(&template->tokens[i], event, object, part);
+        size_t reserved = (size_t)(template->count - i - 1) * RESERVED_BYTES + 1;
+        size_t room = TOPIC_BYTES_MAX - used - reserved;
+        used += write_token(part, parts, out->bytes + used, room, &out->is_cut);
+        out->bytes[used++] = '/';
+        out->end[i] = (uint16_t)used;
+    }
+    out->length = used;
+}

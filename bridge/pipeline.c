@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Read this first: the path of one event, as a list of calls. A link (node/link.c) hands over the
+ * bytes of one WebSocket message; event_read() finds type, application and objects in them; the
+ * event gets the next number; every view writes its topic, counts, stamps and sends. The bytes that
+ * leave are the bytes that came. Nothing here waits, for anybody.
+ */
+#include "pipeline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zmq.h>
+
+#include "arizmq/error.h"
+#include "base/clock.h"
+#include "ops/log.h"
+#include "ops/metrics.h"
+#include "publish/heartbeat.h"
+#include "publish/own_event.h"
+#include "publish/view.h"
+
+struct pipeline {
+    const struct config *config;
+    uint64_t epoch;
+    uint64_t seq;
+    unsigned views_count;
+    struct view **views;
+    /* The types that the bridge itself reacts to, as the object table knows them. */
+    const struct object_type *rest_response;
+    const struct object_type *application_replaced;
+};
+
+int pipeline_create(const struct config *config, struct pipeline **out, char *error,
+                    size_t error_size)
+{
+    struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (pipeline == NULL) {
+        snprintf(error, error_size, "no memory for the pipeline");
+        return ARIZMQ_ENOMEM;
+    }
+    pipeline->config = config;
+    pipeline->epoch = clock_wall_ns() / 1000U;
+    pipeline->rest_response = objects_find_type("RESTResponse", 12);
+    pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
+    pipeline->views = calloc(config->publish_count, sizeof *pipeline->views);
+    int result = pipeline->views == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
+    for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
+        result =
+            view_create(&config->publish[i], &config->limits, pipeline->epoch, &pipeline->views[i]);
+        if (result != ARIZMQ_OK) {
+            snprintf(error, error_size, "publish[%u]: cannot bind %s: %s", i,
+                     config->publish[i].endpoint, zmq_strerror(errno));
+            break;
+        }
+        pipeline->views_count++;
+        log_info("view_bound", "view %s publishes on %s", view_name(pipeline->views[i]),
+                 view_endpoint(pipeline->views[i]));
+    }
+    if (result != ARIZMQ_OK) {
+        pipeline_destroy(&pipeline, 0);
+        return result;
+    }
+    *out = pipeline;
+    return ARIZMQ_OK;
+}
+
+void pipeline_destroy(struct pipeline **self, int linger_ms)
+{
+    if (*self == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < (*self)->views_count; i++) {
+        view_destroy(&(*self)->views[i], linger_ms);
+    }
+    free((*self)->views);
+    free(*self);
+    *self = NULL;
+}
+
+static void pipeline_count(const struct event *event)
+{
+    if (!event_is_parsed(event)) {
+        metrics_add(METRIC_EVENTS_UNPARSED, 1);
+    } else if (event->known->name == NULL && !event->is_own) {
+        metrics_add(METRIC_EVENTS_UNKNOWN, 1);
+    }
+    if (event->objects_dropped > 0) {
+        metrics_add(METRIC_OBJECTS_DROPPED, event->objects_dropped);
+    }
+}
+
+/* Numbers the event and gives it to every view. The bytes are copied once, here, because the
+ * receive buffer is about to be used again; the views share that copy. */
+static void pipeline_publish(struct pipeline *pipeline, struct event *event)
+{
+    zmq_msg_t copy;
+    zmq_msg_t *payload = NULL;
+    if (zmq_msg_init_size(&copy, event->text.length) == 0) {
+        payload = &copy;
+        memcpy(zmq_msg_data(payload), event->text.bytes, event->text.length);
+    } else {
+        metrics_add(METRIC_EVENTS_REFUSED_MEMORY, 1);
+        log_error("event_refused", "%s: no memory for an event of %zu bytes; counted, not sent",
+                  event->node, event->text.length);
+    }
+    event->seq = ++pipeline->seq;
+    pipeline_count(event);
+    for (unsigned i = 0; i < pipeline->views_count; i++) {
+        view_publish(pipeline->views[i], event, payload);
+    }
+    if (payload != NULL) {
+        zmq_msg_close(payload);
+    }
+}
+
+void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
+                      size_t length, uint64_t received_ns)
+{
+    metrics_add(METRIC_EVENTS, 1);
+    metrics_add(METRIC_EVENT_BYTES, length);
+    struct event event;
+    event_read(&event, text, length, source->node, received_ns);
+    if (event.known == self->rest_response && source->takes_response(source->owner, &event)) {
+        metrics_add(METRIC_EVENTS_OWN_RESPONSES, 1);
+    } else {
+        pipeline_publish(self, &event);
+        if (event.known == self->application_replaced) {
+            source->application_replaced(source->owner, &event);
+        }
+    }
+    event_release(&event);
+}
+
+void pipeline_publish_own(struct pipeline *self, const char *node, json_t *json)
+{
+    size_t length = 0;
+    char *text = own_event_print(json, &length);
+    if (text == NULL) {
+        self->seq++;
+        metrics_add(METRIC_EVENTS_REFUSED_MEMORY, 1);
+        return;
+    }
+    struct event event;
+    event_read(&event, text, length, node, clock_wall_ns());
+    event.is_own = true;
+    pipeline_publish(self, &event);
+    event_release(&event);
+    free(text);
+}
+
+void pipeline_beat(struct pipeline *self)
+{
+    for (unsigned i = 0; i < self->views_count; i++) {
+        heartbeat_publish(self->views[i], self->epoch, self->seq,
+                          self->config->limits.heartbeat_first_tokens);
+    }
+}
+
+void pipeline_read_subscriptions(struct pipeline *self)
+{
+    for (unsigned i = 0; i < self->views_count; i++) {
+        view_read_subscriptions(self->views[i]);
+    }
+}
+
+uint64_t pipeline_epoch(const struct pipeline *self)
+{
+    return self->epoch;
+}
+
+uint64_t pipeline_seq(const struct pipeline *self)
+{
+    return self->seq;
+}

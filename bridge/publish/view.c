@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One XPUB socket and its topic template. The pipeline hands it every event; it writes the topics,
+ * counts, stamps and sends. It never waits for a subscriber and never copies an event's bytes.
+ */
+#include "publish/view.h"
+
+#include <czmq.h>
+
+#include "arizmq/error.h"
+#include "arizmq/stamp.h"
+#include "event/topic.h"
+#include "ops/log.h"
+#include "ops/metrics.h"
+
+struct view {
+    const struct config_publish *config;
+    uint64_t epoch;
+    zsock_t *socket;
+    void *handle; /* the libzmq socket within */
+    struct topic_template template;
+    struct counters *counters;
+};
+
+/* Names and templates, in the order of enum config_view_kind. */
+static const struct {
+    const char *name;
+    const char *topic;
+} kinds[] = {
+    [CONFIG_VIEW_EVENTS] = {"events", "{type}/{app}/{node}/{id}/"},
+    [CONFIG_VIEW_OBJECTS] = {"objects", "{kind}/{id}/{type}/{node}/"},
+};
+
+static int view_bind(struct view *view)
+{
+    view->socket = zsock_new(ZMQ_XPUB);
+    if (view->socket == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    zsock_set_sndhwm(view->socket, view->config->sndhwm);
+    if (zsock_bind(view->socket, "%s", view->config->endpoint) < 0) {
+        return ARIZMQ_EIO;
+    }
+    view->handle = zsock_resolve(view->socket);
+    return ARIZMQ_OK;
+}
+
+int view_create(const struct config_publish *config, const struct config_limits *limits,
+                uint64_t epoch, struct view **out)
+{
+    struct view *view = calloc(1, sizeof *view);
+    if (view == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    view->config = config;
+    view->epoch = epoch;
+    const char *topic = config->topic != NULL ? config->topic : kinds[config->view].topic;
+    int result = topic_template_compile(topic, &view->template);
+    if (result == ARIZMQ_OK) {
+        view->counters = counters_create(view->template.count, limits->max_counters);
+        result = view->counters == NULL ? ARIZMQ_ENOMEM : view_bind(view);
+    }
+    if (result != ARIZMQ_OK) {
+        int bind_error = errno;
+        view_destroy(&view, 0);
+        errno = bind_error;
+        return result;
+    }
+    *out = view;
+    return ARIZMQ_OK;
+}
+
+void view_destroy(struct view **self, int linger_ms)
+{
+    if (*self == NULL) {
+        return;
+    }
+    if ((*self)->socket != NULL) {
+        zsock_set_linger((*self)->socket, linger_ms);
+        zsock_destroy(&(*self)->socket);
+    }
+    counters_destroy(&(*self)->counters);
+    free(*self);
+    *self = NULL;
+}
+
+const char *view_name(const struct view *self)
+{
+    return kinds[self->config->view].name;
+}
+
+const char *view_endpoint(const struct view *self)
+{
+    return zsock_endpoint(self->socket);
+}
+
+const struct counters *view_counters(const struct view *self)
+{
+    return self->counters;
+}
+
+/* Sends the three frames. `payload` is used up. */
+static void view_send(struct view *view, const struct topic *topic, zmq_msg_t *payload,
+                      const struct arizmq_stamp *stamp)
+{
+    uint8_t bytes[ARIZMQ_STAMP_BYTES_MAX];
+    size_t length = arizmq_stamp_encode(stamp, bytes);
+    if (zmq_send(view->handle, topic->bytes, topic->length, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+        zmq_msg_send(payload, view->handle, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+        zmq_send(view->handle, bytes, length, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(payload);
+        metrics_add(METRIC_MESSAGES_FAILED, 1);
+        return;
+    }
+    metrics_add(METRIC_MESSAGES, 1);
+}
+
+static void view_publish_one(struct view *view, const struct event *event,
+                             const struct event_object *object, zmq_msg_t *payload)
+{
+    struct topic topic;
+    topic_write(&view->template, event, object, &topic);
+    if (topic.is_cut) {
+        metrics_add(METRIC_TOPICS_CUT, 1);
+    }
+    struct arizmq_stamp stamp = {
+        .epoch = view->epoch,
+        .seq = event->seq,
+        .received_ns = event->received_ns,
+        .counts = view->template.count + 1,
+    };
+    counters_count(view->counters, &topic, stamp.count);
+    zmq_msg_t shared;
+    zmq_msg_init(&shared);
+    if (payload == NULL || zmq_msg_copy(&shared, payload) != 0) {
+        metrics_add(METRIC_MESSAGES_FAILED, 1);
+        return;
+    }
+    view_send(view, &topic, &shared, &stamp);
+}
+
+/* The bridge's own events begin with arizmq/-/ in views that are told by object. */
+static const struct event_object own_object = {
+    .kind = "arizmq", .part = {{.bytes = "-", .length = 1}}, .parts = 1};
+
+void view_publish(struct view *self, const struct event *event, zmq_msg_t *payload)
+{
+    if (event->is_own) {
+        view_publish_one(self, event, &own_object, payload);
+        return;
+    }
+    if (self->config->view == CONFIG_VIEW_OBJECTS) {
+        for (unsigned i = 0; i < event->object_count; i++) {
+            view_publish_one(self, event, &event->objects[i], payload);
+        }
+        return;
+    }
+    view_publish_one(self, event, event->object_count > 0 ? &event->objects[0] : NULL, payload);
+}
+
+void view_publish_heartbeat(struct view *self, const struct event *event, uint64_t seq)
+{
+    struct topic topic;
+    topic_write(&self->template, event, &own_object, &topic);
+    struct arizmq_stamp stamp = {
+        .epoch = self->epoch,
+        .seq = seq,
+        .received_ns = event->received_ns,
+        .counts = self->template.count + 1,
+        .count = {counters_total(self->counters)},
+    };
+    zmq_msg_t payload;
+    if (zmq_msg_init_size(&payload, event->text.length) != 0) {
+        metrics_add(METRIC_MESSAGES_FAILED, 1);
+        return;
+    }
+    memcpy(zmq_msg_data(&payload), event->text.bytes, event->text.length);
+    view_send(self, &topic, &payload, &stamp);
+    metrics_add(METRIC_HEARTBEATS, 1);
+}
+
+void view_read_subscriptions(struct view *self)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    while (zmq_msg_recv(&frame, self->handle, ZMQ_DONTWAIT) >= 0) {
+        const unsigned char *bytes = zmq_msg_data(&frame);
+        size_t length = zmq_msg_size(&frame);
+        bool subscribes = length > 0 && bytes[0] == 1;
+        if (length > 0 && bytes[0] <= 1) {
+            metrics_add(subscribes ? METRIC_SUBSCRIPTIONS : METRIC_UNSUBSCRIPTIONS, 1);
+            log_debug("subscription", "%s: prefix \"%.*s\" %s", view_name(self), (int)(length - 1),
+                      (const char *)bytes + 1, subscribes ? "has a subscriber" : "has none now");
+        } else {
+            metrics_add(METRIC_SUBSCRIBER_MESSAGES_IGNORED, 1);
+        }
+    }
+    zmq_msg_close(&frame);
+}
