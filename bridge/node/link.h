@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A link: one application of one Asterisk, kept connected. Each has a WebSocket of its own, so that
+ * each has its own filter, liveness and replacement.
+ *
+ * Belongs to the event thread.
+ */
+#ifndef ARIZMQ_NODE_LINK_H
+#define ARIZMQ_NODE_LINK_H
+
+#include <stdbool.h>
+
+#include <libwebsockets.h>
+
+#include "node/resolve.h"
+#include "ops/config.h"
+#include "pipeline.h"
+
+struct link;
+
+/* What all links share; borrowed for their life. */
+struct link_environment {
+    struct lws_context *context;
+    struct resolver *resolver;
+    struct pipeline *pipeline;
+    const struct config *config;
+};
+
+/* A link for `application` on `node`; `vhost` holds the node's TLS settings. All borrowed for the
+ * link's life. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
+int link_create(const struct link_environment *environment, const struct config_node *node,
+                const char *application, struct lws_vhost *vhost, struct link **out);
+
+/* Ends the link at once if it has not been stopped. */
+void link_destroy(struct link **self);
+
+/* Connects, and from then on keeps trying for ever, with growing pauses. */
+void link_start(struct link *self);
+
+/* Begins the planned end: device-state unsubscription, closing handshake; what is still on its way
+ * is published. */
+void link_stop(struct link *self);
+
+bool link_is_stopped(const struct link *self);
+
+#endif

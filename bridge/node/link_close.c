@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * How a link leaves an Asterisk. Closing a WebSocket whose application hears device states, while
+ * one is on its way to it, can lock Asterisk 22's res_stasis for good; so an application that hears
+ * everything is first unsubscribed from them. Then the closing handshake, during which events are
+ * still published. Called by the other parts of the link; no step here waits without a bound.
+ */
+#include <stdio.h>
+
+#include "arizmq/error.h"
+#include "node/link_private.h"
+#include "ops/log.h"
+#include "ops/metrics.h"
+
+enum {
+    UNSUBSCRIBE_TIMEOUT_MS = 1000,
+    HANDSHAKE_TIMEOUT_MS = 1000,
+    /* Now and then an event still arrives on the old connection after ApplicationReplaced. */
+    REPLACED_LINGER_MS = 1000,
+};
+
+static void close_later(struct link *link, uint32_t wait_ms, sul_cb_t callback)
+{
+    lws_sul_schedule(link->environment->context, 0, &link->close_timer, callback,
+                     (lws_usec_t)wait_ms * LWS_US_PER_MS);
+}
+
+static void on_standby(lws_sorted_usec_list_t *sul);
+
+static void standby_later(struct link *link)
+{
+    lws_sul_schedule(link->environment->context, 0, &link->timer, on_standby,
+                     (lws_usec_t)link->node->replaced_retry_ms * LWS_US_PER_MS);
+}
+
+static void on_asked_if_free(void *owner, const struct rest_answer *answer)
+{
+    struct link *link = owner;
+    link->rest = NULL;
+    if (answer->status == 404) {
+        log_info("application_free", "%s: the other client is gone; connecting", link->label);
+        link_connect(link);
+    } else {
+        standby_later(link);
+    }
+}
+
+static void on_standby(lws_sorted_usec_list_t *sul)
+{
+    struct link *link = lws_container_of(sul, struct link, timer);
+    if (link->node->on_replaced == CONFIG_ON_REPLACED_RECONNECT) {
+        link_connect(link);
+    } else if (rest_send(&link->target, "GET", link->application_path,
+                         link->node->connect_timeout_ms, on_asked_if_free, link,
+                         &link->rest) != ARIZMQ_OK) {
+        standby_later(link);
+    }
+}
+
+static void enter_standby(struct link *link)
+{
+    link_set_state(link, LINK_STANDBY);
+    switch (link->node->on_replaced) {
+    case CONFIG_ON_REPLACED_STANDBY:
+        log_warning("standby",
+                    "%s: another client has taken the application; staying away until "
+                    "restarted (on_replaced: standby)",
+                    link->label);
+        return;
+    case CONFIG_ON_REPLACED_WHEN_FREE:
+        log_warning("standby",
+                    "%s: another client has taken the application; asking every %u ms "
+                    "whether it is free (on_replaced: when_free)",
+                    link->label, link->node->replaced_retry_ms);
+        break;
+    case CONFIG_ON_REPLACED_RECONNECT:
+        log_warning("standby",
+                    "%s: another client has taken the application; taking it back in "
+                    "%u ms (on_replaced: reconnect)",
+                    link->label, link->node->replaced_retry_ms);
+        break;
+    }
+    standby_later(link);
+}
+
+/* The connection is gone. */
+static void closed(struct link *link)
+{
+    switch (link->reason) {
+    case LINK_STOPPING:
+        link_set_state(link, LINK_STOPPED);
+        break;
+    case LINK_REPLACED:
+        enter_standby(link);
+        break;
+    default:
+        link_retry_later(link, false);
+        break;
+    }
+}
+
+static void give_up(struct link *link)
+{
+    ws_abandon(&link->ws);
+    closed(link);
+}
+
+static void on_handshake_timeout(lws_sorted_usec_list_t *sul)
+{
+    give_up(lws_container_of(sul, struct link, close_timer));
+}
+
+static void close_handshake(struct link *link)
+{
+    if (link->ws == NULL) { /* it ended meanwhile */
+        closed(link);
+    } else if (link->reason == LINK_LIVENESS || link->reason == LINK_FRAME_STALLED) {
+        give_up(link); /* nobody would answer */
+    } else {
+        close_later(link,
+                    link->reason == LINK_STOPPING ? link->environment->config->stop_timeout_ms
+                                                  : HANDSHAKE_TIMEOUT_MS,
+                    on_handshake_timeout);
+        ws_close(link->ws, WS_CODE_NORMAL);
+    }
+}
+
+static void on_unsubscribed(void *owner, const struct rest_answer *answer)
+{
+    struct link *link = owner;
+    link->rest = NULL;
+    if (answer->status != 200) {
+        log_debug("unsubscribe", "%s: no device-state unsubscription: status %d %s", link->label,
+                  answer->status, answer->error != NULL ? answer->error : "");
+    }
+    close_handshake(link);
+}
+
+void link_close(struct link *self, enum link_reason reason, const char *detail)
+{
+    link_publish_disconnected(self, reason, detail);
+    link_set_state(self, LINK_CLOSING);
+    self->reason = reason;
+    link_close_cancel(self);
+    link_watch_stop(self);
+    link_subscribe_stop(self);
+    char path[1024];
+    snprintf(path, sizeof path, "%s/subscription?eventSource=deviceState:", self->application_path);
+    /* What was taken over belongs to another client: its subscriptions are not touched. */
+    if (!self->hears_all || reason == LINK_REPLACED ||
+        rest_send(&self->target, "DELETE", path, UNSUBSCRIBE_TIMEOUT_MS, on_unsubscribed, self,
+                  &self->rest) != ARIZMQ_OK) {
+        close_handshake(self);
+    }
+}
+
+void link_close_ended(struct link *self)
+{
+    if (self->rest == NULL) { /* else on_unsubscribed() goes on */
+        link_close_cancel(self);
+        closed(self);
+    }
+}
+
+void link_close_cancel(struct link *self)
+{
+    lws_sul_cancel(&self->close_timer);
+}
+
+static void on_replaced(lws_sorted_usec_list_t *sul)
+{
+    struct link *link = lws_container_of(sul, struct link, close_timer);
+    link_close(link, LINK_REPLACED, "another client has taken the application");
+}
+
+void link_close_replaced(struct link *self)
+{
+    metrics_add(METRIC_REPLACED, 1);
+    if (self->state == LINK_UP) {
+        close_later(self, REPLACED_LINGER_MS, on_replaced);
+    }
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What the parts of a link share: link.c (connect, lose, wait), link_watch.c (is it alive),
+ * link_subscribe.c (does it hear all it should) and link_close.c (how to leave).
+ */
+#ifndef ARIZMQ_NODE_LINK_PRIVATE_H
+#define ARIZMQ_NODE_LINK_PRIVATE_H
+
+#include "node/link.h"
+#include "node/rest.h"
+#include "node/ws.h"
+
+enum link_state {
+    LINK_IDLE,
+    LINK_RESOLVING,  /* asking for the host's addresses */
+    LINK_CONNECTING, /* TCP, TLS, handshake */
+    LINK_UP,         /* events may come */
+    LINK_CLOSING,    /* leaving in an orderly way */
+    LINK_WAITING,    /* the pause before the next attempt */
+    LINK_STANDBY,    /* another client has taken the application */
+    LINK_STOPPED,
+};
+
+/* Why a link ends; the words are in schemas/arizmq-events.schema.json. */
+enum link_reason {
+    LINK_CLOSED_BY_PEER,
+    LINK_CONNECTION_LOST,
+    LINK_LIVENESS,
+    LINK_FRAME_STALLED,
+    LINK_PROTOCOL_ERROR,
+    LINK_INVALID_UTF8,
+    LINK_REPLACED,
+    LINK_STOPPING,
+};
+
+enum { LINK_RETRY_STEPS_MAX = 24 };
+
+struct link {
+    const struct link_environment *environment;
+    const struct config_node *node;
+    const char *application;
+    char *label;            /* NODE/APPLICATION, for the log */
+    char *events_path;      /* of the WebSocket, with its query */
+    char *application_path; /* /ari/applications/NAME */
+    char *authorization;
+    bool hears_all; /* this application has subscribe_all */
+    struct target target;
+    struct pipeline_source source;
+
+    enum link_state state;
+    lws_sorted_usec_list_t timer; /* what the state waits for */
+    struct resolve_question *question;
+    struct resolve_answer addresses;
+    unsigned address_next; /* of addresses, to be tried next */
+    struct ws *ws;
+    struct rest_request *rest;
+
+    /* Attempts */
+    lws_retry_bo_t retry;
+    uint32_t retry_table[LINK_RETRY_STEPS_MAX];
+    uint16_t retry_count;
+    uint32_t retry_delay_ms; /* the pause before this attempt */
+    unsigned attempt;        /* since it was last up, from 1 */
+    bool was_up;             /* once in this run */
+    uint64_t up_since_ms;
+
+    /* link_watch.c */
+    lws_sorted_usec_list_t watch;
+    uint64_t heard_ms;      /* monotonic: when bytes last came */
+    uint64_t heard_wall_ns; /* the same on the wall clock */
+    bool probe_is_sent;     /* since bytes last came */
+    bool ping_is_sent;
+    uint64_t probes; /* requests sent over the WebSocket */
+
+    /* link_subscribe.c */
+    uint64_t
+        complete_until_ns; /* wall clock: events may be missing from here on; 0: none missing */
+    lws_sorted_usec_list_t recheck;
+
+    /* link_close.c */
+    enum link_reason reason;
+    lws_sorted_usec_list_t close_timer;
+};
+
+/* --- link.c */
+
+/* Goes to LINK_WAITING and tries again after a pause; `is_refusal` makes it the longest one. */
+void link_retry_later(struct link *self, bool is_refusal);
+
+/* Connects now, from any state without a connection. */
+void link_connect(struct link *self);
+
+void link_set_state(struct link *self, enum link_state state);
+
+/* Publishes ArizmqNodeDisconnected. */
+void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail);
+
+/* --- link_watch.c */
+
+void link_watch_start(struct link *self);
+void link_watch_stop(struct link *self);
+
+/* Bytes came. */
+void link_watch_heard(struct link *self);
+
+/* Whether `event`, a RESTResponse, answers one of this link's probes. */
+bool link_watch_takes_response(const struct link *self, const struct event *event);
+
+/* --- link_subscribe.c */
+
+/* The link is up: sees to it that it hears all it should, and publishes ArizmqGap once it does. */
+void link_subscribe_start(struct link *self);
+void link_subscribe_stop(struct link *self);
+
+/* --- link_close.c */
+
+/* Leaves in an orderly way: unsubscribes from device states where that must be done first, closes,
+ * waits, and then goes on as `reason` demands. `detail` is for the log and the event. */
+void link_close(struct link *self, enum link_reason reason, const char *detail);
+
+/* The WebSocket has ended while LINK_CLOSING. */
+void link_close_ended(struct link *self);
+
+void link_close_cancel(struct link *self);
+
+/* Another client has taken the application: leaves it to that client. */
+void link_close_replaced(struct link *self);
+
+#endif

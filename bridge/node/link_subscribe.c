@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Does the link hear all it should? Asterisk silently ignores subscribeAll=true where the
+ * application exists already (a channel is in it, or an old connection is not yet gone). So after
+ * each connect the application's subscriptions are read, and asked for where they are missing. Then
+ * the gap that a lost connection or a missing subscription has left is told. Called by link.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "arizmq/error.h"
+#include "base/clock.h"
+#include "node/link_private.h"
+#include "ops/log.h"
+#include "ops/metrics.h"
+#include "publish/own_event.h"
+
+static void check(struct link *link);
+
+/* Events may have been missed since complete_until_ns; from now on none are. */
+static void publish_gap(struct link *link, const char *reason)
+{
+    if (link->complete_until_ns == 0) {
+        return;
+    }
+    uint64_t now = clock_wall_ns();
+    char from[CLOCK_TIMESTAMP_SIZE];
+    char to[CLOCK_TIMESTAMP_SIZE];
+    clock_format_timestamp(link->complete_until_ns, from);
+    clock_format_timestamp(now, to);
+    link->complete_until_ns = 0;
+    json_t *json = own_event_create("ArizmqGap", link->application, link->node->name, now);
+    json_object_set_new(json, "from", json_string(from));
+    json_object_set_new(json, "to", json_string(to));
+    json_object_set_new(json, "reason", json_string(reason));
+    metrics_add(METRIC_GAPS, 1);
+    log_warning("gap", "%s: events between %s and %s may be missing (%s)", link->label, from, to,
+                reason);
+    pipeline_publish_own(link->environment->pipeline, link->node->name, json);
+}
+
+/* Asterisk names the topic of all channels __AST_CHANNEL_ALL_TOPIC, and so on. */
+static bool lists_all_topic(const json_t *application, const char *member)
+{
+    static const char suffix[] = "_ALL_TOPIC";
+    size_t index = 0;
+    json_t *item = NULL;
+    json_array_foreach(json_object_get(application, member), index, item)
+    {
+        const char *name = json_string_value(item);
+        size_t length = name != NULL ? strlen(name) : 0;
+        if (length > sizeof suffix && strncmp(name, "__AST_", 6) == 0 &&
+            strcmp(name + length - (sizeof suffix - 1), suffix) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool hears_everything(const struct rest_answer *answer)
+{
+    json_t *application = json_loadb(answer->body, answer->length, 0, NULL);
+    bool all = lists_all_topic(application, "channel_ids") &&
+               lists_all_topic(application, "bridge_ids") &&
+               lists_all_topic(application, "endpoint_ids") &&
+               lists_all_topic(application, "device_names");
+    json_decref(application);
+    return all;
+}
+
+static void on_recheck(lws_sorted_usec_list_t *sul)
+{
+    struct link *link = lws_container_of(sul, struct link, recheck);
+    check(link);
+}
+
+/* It could not be found out, or not be mended: the stream goes on as it is, and is checked again.
+ */
+static void check_failed(struct link *link, const char *what, const struct rest_answer *answer)
+{
+    if (answer->status == 0) {
+        log_warning("subscribe_all_unsure",
+                    "%s: %s: %s; events may be missing; trying again in "
+                    "%u ms",
+                    link->label, what, answer->error, link->node->liveness_ms);
+    } else {
+        log_warning("subscribe_all_unsure",
+                    "%s: %s: Asterisk answered %d; events may be missing; "
+                    "trying again in %u ms",
+                    link->label, what, answer->status, link->node->liveness_ms);
+    }
+    lws_sul_schedule(link->environment->context, 0, &link->recheck, on_recheck,
+                     (lws_usec_t)link->node->liveness_ms * LWS_US_PER_MS);
+}
+
+static void on_mended(void *owner, const struct rest_answer *answer)
+{
+    struct link *link = owner;
+    link->rest = NULL;
+    if (answer->status != 200 || !hears_everything(answer)) {
+        check_failed(link, "subscribing to everything", answer);
+        return;
+    }
+    metrics_add(METRIC_SUBSCRIBE_ALL_MENDED, 1);
+    log_info("subscribe_all_mended", "%s: Asterisk had ignored subscribeAll; subscribed over REST",
+             link->label);
+    publish_gap(link, "subscribe_all");
+}
+
+static void mend(struct link *link)
+{
+    char path[1024];
+    snprintf(path, sizeof path,
+             "%s/subscription?eventSource=channel:,bridge:,endpoint:,deviceState:",
+             link->application_path);
+    if (rest_send(&link->target, "POST", path, link->node->connect_timeout_ms, on_mended, link,
+                  &link->rest) != ARIZMQ_OK) {
+        check_failed(link, "subscribing to everything",
+                     &(struct rest_answer){.error = "no memory"});
+    }
+}
+
+static void on_checked(void *owner, const struct rest_answer *answer)
+{
+    struct link *link = owner;
+    link->rest = NULL;
+    if (answer->status != 200) {
+        check_failed(link, "reading the application's subscriptions", answer);
+    } else if (hears_everything(answer)) {
+        publish_gap(link, "reconnect");
+    } else {
+        if (link->complete_until_ns == 0) { /* not even the first connect was complete */
+            link->complete_until_ns = clock_wall_ns();
+        }
+        mend(link);
+    }
+}
+
+static void check(struct link *link)
+{
+    if (rest_send(&link->target, "GET", link->application_path, link->node->connect_timeout_ms,
+                  on_checked, link, &link->rest) != ARIZMQ_OK) {
+        check_failed(link, "reading the application's subscriptions",
+                     &(struct rest_answer){.error = "no memory"});
+    }
+}
+
+void link_subscribe_start(struct link *self)
+{
+    if (self->hears_all) {
+        check(self);
+    } else {
+        publish_gap(self, "reconnect");
+    }
+}
+
+void link_subscribe_stop(struct link *self)
+{
+    lws_sul_cancel(&self->recheck);
+    rest_cancel(&self->rest);
+}

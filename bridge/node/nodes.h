@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * All links of all configured nodes, and the libwebsockets virtual hosts with their TLS settings.
+ * Belongs to the event thread.
+ */
+#ifndef ARIZMQ_NODE_NODES_H
+#define ARIZMQ_NODE_NODES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <libwebsockets.h>
+
+#include "ops/config.h"
+#include "pipeline.h"
+
+struct nodes;
+
+/* The libwebsockets protocols that links use, NULL-terminated. */
+extern const struct lws_protocols *const nodes_protocols[];
+
+/* Creates a link for each application of each node; none connects yet. `plain` is the virtual host
+ * for nodes without TLS. All are borrowed for the nodes' life. Returns ARIZMQ_OK; ARIZMQ_ENOMEM; or
+ * ARIZMQ_EINVALID where a node's TLS files cannot be used. Failures write one line into
+ * error[error_size]. */
+int nodes_create(struct lws_context *context, struct lws_vhost *plain, const struct config *config,
+                 struct pipeline *pipeline, struct nodes **out, char *error, size_t error_size);
+
+/* Must come before the context is destroyed. */
+void nodes_destroy(struct nodes **self);
+
+void nodes_start(struct nodes *self);
+
+/* Begins the planned end of every link. */
+void nodes_stop(struct nodes *self);
+bool nodes_are_stopped(const struct nodes *self);
+
+/* To be called on LWS_CALLBACK_EVENT_WAIT_CANCELLED: another thread has something to tell. */
+void nodes_wake(struct nodes *self);
+
+#endif

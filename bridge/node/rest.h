@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The bridge's own requests to ARI over HTTP: a few for each connect, each on a connection of its
+ * own. Belongs to the event thread and never waits in it.
+ */
+#ifndef ARIZMQ_NODE_REST_H
+#define ARIZMQ_NODE_REST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libwebsockets.h>
+
+#include "node/target.h"
+
+struct rest_request;
+
+struct rest_answer {
+    int status;       /* HTTP status; 0: no answer came, error says why */
+    const char *body; /* NUL-terminated, borrowed for the call */
+    size_t length;
+    const char *error;
+};
+
+typedef void rest_done(void *owner, const struct rest_answer *answer);
+
+/* Sends `method` for `path` (which begins with /ari or wherever the node has it, and may carry a
+ * query) without a body to the node of `target`. `done` is called once, from the loop, within
+ * `timeout_ms`. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
+int rest_send(const struct target *target, const char *method, const char *path,
+              uint32_t timeout_ms, rest_done *done, void *owner, struct rest_request **out);
+
+/* `done` will not be called. *request becomes NULL; NULL is fine. Must not be called from within
+ * that `done`. */
+void rest_cancel(struct rest_request **request);
+
+extern const struct lws_protocols rest_protocol;
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Where an Asterisk is and how to speak to it: what the WebSocket and the HTTP side of a link
+ * share.
+ */
+#ifndef ARIZMQ_NODE_TARGET_H
+#define ARIZMQ_NODE_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libwebsockets.h>
+
+/* All strings are borrowed. */
+struct target {
+    struct lws_context *context;
+    struct lws_vhost *vhost; /* holds the TLS settings */
+    const char *address;     /* numeric, so that nothing waits for DNS; used while connecting */
+    const char *host;        /* as in the URL: the Host header, and the name that TLS verifies */
+    uint16_t port;
+    bool use_tls;
+    bool verify;               /* TLS: the certificate and its name */
+    const char *authorization; /* value of the Authorization header */
+    uint64_t max_message_bytes;
+};
+
+/* The LCCSCF_ flags for a connection to it, 0 without TLS. */
+static inline int target_tls_flags(const struct target *target)
+{
+    if (!target->use_tls) {
+        return 0;
+    }
+    return target->verify ? LCCSCF_USE_SSL
+                          : LCCSCF_USE_SSL | LCCSCF_ALLOW_SELFSIGNED | LCCSCF_ALLOW_EXPIRED |
+                                LCCSCF_ALLOW_INSECURE | LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The WebSocket transport for wss://: libwebsockets' own WebSocket role, which does handshake, TLS,
+ * frames, pongs and closing. libwebsockets calls ws_role_callback() in the event thread with pieces
+ * of messages; here they become whole ones.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "node/ws_private.h"
+#include "ops/metrics.h"
+
+enum { RX_BUFFER_BYTES = 16384 };
+
+static void role_prepare(struct ws *ws, struct lws_client_connect_info *info)
+{
+    ws_message_init(&ws->message, ws->target.max_message_bytes);
+    info->local_protocol_name = ws_role_protocol.name;
+    info->alpn = "http/1.1";
+}
+
+static int role_write(struct ws *ws, struct ws_frame *frame)
+{
+    unsigned char *payload = frame->buffer + WS_FRAME_PAYLOAD_AT;
+    switch (frame->opcode) {
+    case WS_CLOSE: {
+        enum lws_close_status code = LWS_CLOSE_STATUS_NORMAL;
+        if (frame->length >= 2) {
+            code = (enum lws_close_status)(payload[0] << 8 | payload[1]);
+        }
+        /* libwebsockets sends it, waits for the answer, and then closes. */
+        lws_close_reason(ws->wsi, code, NULL, 0);
+        return -1;
+    }
+    case WS_PING:
+        return lws_write(ws->wsi, payload, frame->length, LWS_WRITE_PING) < 0 ? -1 : 0;
+    default:
+        return lws_write(ws->wsi, payload, frame->length, LWS_WRITE_TEXT) < 0 ? -1 : 0;
+    }
+}
+
+const struct ws_transport ws_role_transport = {role_prepare, role_write};
+
+static int end_message(struct ws *ws)
+{
+    enum ws_refusal refusal = ws_message_end(&ws->message);
+    ws->in_message = false;
+    if (refusal == WS_REFUSED_NOT) {
+        ws->handler->message(ws->owner, ws->message.bytes, ws->message.length, ws->received_ns);
+        return 0;
+    }
+    ws->handler->refused(ws->owner, refusal, ws->message.total);
+    if (refusal == WS_REFUSED_UTF8) {
+        ws_set_ended(ws, WS_END_NOT_UTF8, WS_CODE_NOT_UTF8, "a text message is not UTF-8");
+        lws_close_reason(ws->wsi, LWS_CLOSE_STATUS_INVALID_PAYLOAD, NULL, 0);
+        return -1;
+    }
+    return 0;
+}
+
+static int on_receive(struct ws *ws, const char *bytes, size_t length)
+{
+    ws->received_ns = clock_wall_ns();
+    ws->handler->heard(ws->owner);
+    if (lws_is_first_fragment(ws->wsi)) {
+        ws_message_begin(&ws->message, !lws_frame_is_binary(ws->wsi));
+        ws->in_message = true;
+    }
+    ws_message_append(&ws->message, bytes, length);
+    if (lws_remaining_packet_payload(ws->wsi) == 0) {
+        if (lws_is_final_fragment(ws->wsi)) {
+            return end_message(ws);
+        }
+        metrics_add(METRIC_FRAGMENTS, 1);
+    }
+    return 0;
+}
+
+static int append_authorization(struct ws *ws, unsigned char **at, const unsigned char *end)
+{
+    const char *value = ws->target.authorization;
+    return lws_add_http_header_by_token(ws->wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
+                                        (const unsigned char *)value, (int)strlen(value), at,
+                                        (unsigned char *)(uintptr_t)end);
+}
+
+static void on_connection_error(struct ws *ws, const char *text)
+{
+    unsigned status = lws_http_client_http_response(ws->wsi);
+    char detail[sizeof ws->how.detail];
+    if (status >= 200) {
+        snprintf(detail, sizeof detail, "%u", status);
+        ws_set_ended(ws, WS_END_REFUSED, (int)status, detail);
+        return;
+    }
+    ws_set_ended(ws, WS_END_UNREACHABLE, 0, text != NULL ? text : "cannot connect");
+}
+
+static void on_peer_close(struct ws *ws, const unsigned char *payload, size_t length)
+{
+    int code = length >= 2 ? payload[0] << 8 | payload[1] : WS_CODE_NO_STATUS;
+    char detail[sizeof ws->how.detail];
+    snprintf(detail, sizeof detail, "close frame %d", code);
+    metrics_add(METRIC_CONTROL_FRAMES, 1);
+    ws_set_ended(ws, WS_END_CLOSED, code, detail);
+}
+
+static int ws_role_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                            size_t length)
+{
+    (void)user;
+    struct ws *ws = lws_get_opaque_user_data(wsi);
+    if (ws == NULL) {
+        return 0;
+    }
+    ws->wsi = wsi;
+    switch (reason) {
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
+        unsigned char **at = in;
+        return append_authorization(ws, at, *at + length);
+    }
+    case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        ws_set_open(ws);
+        return 0;
+    case LWS_CALLBACK_CLIENT_RECEIVE:
+        return on_receive(ws, in, length);
+    case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
+        metrics_add(METRIC_CONTROL_FRAMES, 1);
+        ws->handler->heard(ws->owner);
+        return 0;
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+        return ws_write_next(ws);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        on_peer_close(ws, in, length);
+        return 0;
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+        on_connection_error(ws, in);
+        ws_finish(ws);
+        return 0;
+    case LWS_CALLBACK_CLIENT_CLOSED:
+        ws_finish(ws);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+const struct lws_protocols ws_role_protocol = {
+    .name = "arizmq-ws-role", .callback = ws_role_callback, .rx_buffer_size = RX_BUFFER_BYTES};
