@@ -3,11 +3,13 @@
 
 Compares the event types that an Asterisk documents with those of schemas/events.schema.json and of
 schemas/objects.json, and fails with the names that differ: so a new release of Asterisk shows what
-it brought. A member that our schema demands and Asterisk does not promise fails too; one that is new
-in Asterisk is only told, since the schemas are open. Reads the file given (share/asterisk/rest-api/events.json of an installation) or asks a
-running Asterisk:
+it brought. A member that our schema demands and Asterisk does not promise fails too; one that is
+new in Asterisk is only told, since the schemas are open.
 
-    ARIZMQ_TEST_ASTERISK_URL       such as http://127.0.0.1:8088 (with the prefix, where there is one)
+Reads the file given (share/asterisk/rest-api/events.json of an installation) or asks a running
+Asterisk:
+
+    ARIZMQ_TEST_ASTERISK_URL       such as http://127.0.0.1:8088, with the prefix if any
     ARIZMQ_TEST_ASTERISK_USER      a user of ari.conf
     ARIZMQ_TEST_ASTERISK_PASSWORD
 

@@ -13,7 +13,7 @@ import schemas
 RECORDINGS = ["coverage", "coverage-16", "calls-1000-app", "outbound"]
 
 
-# Damage that must be refused whatever the schema says of itself: type, path, value (MISSING removes).
+# Damage that must be refused whatever the schema says of itself: type, path, value.
 MISSING = schemas.DELETE
 REFUSED = [
     ("ChannelVarset", "value", MISSING),
@@ -107,7 +107,8 @@ def main(captures):
 
     for failure in failures[:50]:
         print(failure)
-    print(f"{events} events of {len(fullest)} types, {mutations} mutations, {len(failures)} failures")
+    print(f"{events} events of {len(fullest)} types, {mutations} mutations: "
+          f"{len(failures)} failures")
     return 1 if failures or events < 20000 or mutations < 1000 else 0
 
 
