@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What each command of the script does. Called by console.c with the rest of the line; the list of
+ * all commands is at the end. Every command answers with one line.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "console_private.h"
+
+enum { MESSAGE_MAX = 256 << 20 };
+
+/* A valid event of exactly `size` bytes, malloc'd; NULL with *least set if that is too few. */
+static char *event_build(const struct fake *fake, const char *app, size_t size, size_t *least)
+{
+    char time[32];
+    fake_write_time(time);
+    for (size_t pad_length = 0;;) {
+        char *pad = malloc(pad_length + 1);
+        if (!pad) {
+            abort();
+        }
+        memset(pad, 'x', pad_length);
+        pad[pad_length] = '\0';
+        json_t *event =
+            json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s}", "type", "ChannelUserevent",
+                      "timestamp", time, "eventname", "big", "userevent", "eventname", "big", "pad",
+                      pad, "asterisk_id", fake->version->entity_id, "application", app);
+        char *text = json_dumps(event, JSON_COMPACT);
+        json_decref(event);
+        free(pad);
+        size_t length = strlen(text);
+        if (length == size) {
+            return text;
+        }
+        free(text);
+        if (length > size) {
+            *least = length;
+            return NULL;
+        }
+        pad_length = size - length;
+    }
+}
+
+static void run_send(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    session_send_text(session, rest, strlen(rest));
+    console_ok("bytes=%zu", strlen(rest));
+    session_flush(session);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static void run_send_hex(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    struct bytes raw = {0};
+    for (const char *at = rest; *at; at++) {
+        if (*at == ' ') {
+            continue;
+        }
+        int high = hex_digit(at[0]);
+        int low = high < 0 ? -1 : hex_digit(at[1]);
+        if (low < 0) {
+            console_error("send-hex: \"%.2s\" is no pair of hexadecimal digits", at);
+            bytes_free(&raw);
+            return;
+        }
+        uint8_t byte = (uint8_t)(high << 4 | low);
+        bytes_append(&raw, &byte, 1);
+        at++;
+    }
+    session_send_raw(session, raw.data, raw.length);
+    console_ok("bytes=%zu", raw.length);
+    bytes_free(&raw);
+    session_flush(session);
+}
+
+static void run_play(struct fake *fake, struct session *session, char *rest)
+{
+    const char *path = fake->recording;
+    unsigned long rate = 0;
+    unsigned long loop = 1;
+    for (char *word; (word = console_next_word(&rest)) != NULL;) {
+        if (strncmp(word, "rate=", 5) == 0) {
+            if (!console_parse_number(word + 5, 10000000, &rate)) {
+                return;
+            }
+        } else if (strncmp(word, "loop=", 5) == 0) {
+            if (!console_parse_number(word + 5, 1000000000, &loop)) {
+                return;
+            }
+        } else if (strncmp(word, "app=", 4) == 0) {
+            session = session_find(fake, word + 4);
+            if (!session) {
+                console_error("play: no connection of app %s", word + 4);
+                return;
+            }
+        } else {
+            path = word;
+        }
+    }
+    char error[512] = "no file given and no --recording";
+    if (session->play) {
+        console_error("play: this connection plays already");
+        return;
+    }
+    struct play *play =
+        path ? play_create(session, path, (unsigned)rate, (unsigned)loop, error, sizeof error)
+             : NULL;
+    if (!play) {
+        console_error("play: %s", error);
+        return;
+    }
+    session->play = play;
+    console_ok("frames=%zu", play_lines(play));
+    session_flush(session);
+}
+
+static void run_stop_play(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    (void)rest;
+    if (!session->play) {
+        console_error("stop-play: this connection plays nothing");
+        return;
+    }
+    console_done();
+    session_stop_play(session);
+    session_flush(session);
+}
+
+/* The message of a fragment command: text as it stands, or @FILE, whose last newline is left out.
+ * malloc'd; NULL after an error was answered. */
+static char *message_read(const char *argument, size_t *length)
+{
+    if (argument[0] != '@') {
+        *length = strlen(argument);
+        return strdup(argument);
+    }
+    FILE *file = fopen(argument + 1, "r");
+    char *text = NULL;
+    size_t size = 0;
+    ssize_t n = file ? getdelim(&text, &size, EOF, file) : -1;
+    if (n < 0) {
+        console_error("%s: %s", argument + 1, file ? "is empty" : strerror(errno));
+        free(text);
+        text = NULL;
+    } else {
+        *length = (size_t)n - (text[n - 1] == '\n');
+    }
+    if (file) {
+        fclose(file);
+    }
+    return text;
+}
+
+/* Sends the argument as frames of at most `step` bytes; with_ping puts a ping behind the first. */
+static void fragments_send(struct session *session, const char *argument, size_t first, size_t step,
+                           bool with_ping)
+{
+    size_t length = 0;
+    char *text = message_read(argument, &length);
+    if (!text) {
+        return;
+    }
+    size_t at = 0;
+    unsigned frames = 0;
+    do {
+        size_t size = frames == 0 ? first : step;
+        size = size < length - at ? size : length - at;
+        frame_append(&session->out, at + size == length, frames ? FRAME_CONTINUATION : FRAME_TEXT,
+                     text + at, size);
+        if (with_ping && frames == 0) {
+            frame_append(&session->out, true, FRAME_PING, "between", 7);
+        }
+        at += size;
+        frames++;
+    } while (at < length);
+    session->fake->stats.frames_sent++;
+    free(text);
+    console_ok("frames=%u bytes=%zu", frames, length);
+    session_flush(session);
+}
+
+static void run_fragment(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    unsigned long at;
+    if (console_parse_number(console_next_word(&rest), MESSAGE_MAX, &at)) {
+        fragments_send(session, rest, at, MESSAGE_MAX, false);
+    }
+}
+
+static void run_fragment_every(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    fragments_send(session, rest, 1, 1, false);
+}
+
+static void run_fragment_with_ping(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    unsigned long at;
+    if (console_parse_number(console_next_word(&rest), MESSAGE_MAX, &at)) {
+        fragments_send(session, rest, at, MESSAGE_MAX, true);
+    }
+}
+
+static void run_big(struct fake *fake, struct session *session, char *rest)
+{
+    unsigned long size;
+    if (!console_parse_number(console_next_word(&rest), MESSAGE_MAX, &size)) {
+        return;
+    }
+    size_t least = 0;
+    char *text = event_build(fake, session->first_app, size, &least);
+    if (!text) {
+        console_error("big: %lu bytes are too few for an event; allowed: %zu to %d", size, least,
+                      MESSAGE_MAX);
+        return;
+    }
+    session_send_text(session, text, size);
+    free(text);
+    console_ok("bytes=%lu", size);
+    session_flush(session);
+}
+
+static void run_close(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    unsigned long code;
+    if (console_parse_number(console_next_word(&rest), 65535, &code)) {
+        console_ok("code=%lu", code);
+        session_close(session, (int)code, rest);
+    }
+}
+
+static void run_fin(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    (void)rest;
+    console_done();
+    session_finish(session);
+}
+
+static void run_rst(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    (void)rest;
+    console_done();
+    session_reset(session);
+}
+
+static void run_cut(struct fake *fake, struct session *session, char *rest)
+{
+    unsigned long at;
+    if (!console_parse_number(console_next_word(&rest), MESSAGE_MAX / 2, &at)) {
+        return;
+    }
+    size_t least = 0;
+    /* Long enough that the frame is not over with the close frame's four bytes. */
+    size_t size = at + 1024;
+    char *text = event_build(fake, session->first_app, size, &least);
+    if (!text) {
+        console_error("cut: cannot build an event of %zu bytes", size);
+        return;
+    }
+    console_ok("length=%zu", size);
+    session_cut(session, text, size, at);
+    free(text);
+}
+
+static void run_stall(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    (void)rest;
+    session_stall(session);
+    console_done();
+}
+
+static void run_resume(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    (void)rest;
+    console_done();
+    session_resume(session);
+}
+
+static void run_ping(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    size_t length = strlen(rest);
+    if (length > 125) {
+        console_error("ping: %zu bytes of payload; allowed: 0 to 125", length);
+        return;
+    }
+    frame_append(&session->out, true, FRAME_PING, rest, length);
+    console_ok("length=%zu", length);
+    session_flush(session);
+}
+
+static void run_status(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    unsigned long status;
+    if (!console_parse_number(console_next_word(&rest), 599, &status)) {
+        return;
+    }
+    const char *kind = console_next_word(&rest);
+    if (kind && strcmp(kind, "html") != 0 && strcmp(kind, "json") != 0) {
+        console_error("status: \"%s\" is no kind of body; allowed: html, json", kind);
+        return;
+    }
+    fake->upgrade_status = status == 101 ? 0 : (int)status;
+    fake->upgrade_status_is_html = kind && strcmp(kind, "html") == 0;
+    console_done();
+}
+
+static struct application *application_named(struct fake *fake, const char *verb, char **rest)
+{
+    const char *name = console_next_word(rest);
+    struct application *application = name ? application_find(fake, name) : NULL;
+    if (!application) {
+        console_error("%s: no application \"%s\"", verb, name ? name : "");
+    }
+    return application;
+}
+
+static void run_replace(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    struct application *application = application_named(fake, "replace", &rest);
+    if (application) {
+        /* Another client has it now, one that this program does not have to play. */
+        application->is_held = true;
+        console_done();
+        application_replace(fake, application);
+    }
+}
+
+static void run_remove(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    struct application *application = application_named(fake, "remove", &rest);
+    if (application) {
+        application_destroy(fake, application);
+        console_done();
+    }
+}
+
+static void run_precreate(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    const char *name = console_next_word(&rest);
+    if (!name || application_find(fake, name)) {
+        console_error("precreate: %s", name ? "the application exists" : "no name given");
+        return;
+    }
+    application_create(fake, name)->is_held = true;
+    console_done();
+}
+
+static void run_stop_listening(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    (void)rest;
+    fake_stop_listening(fake);
+    console_done();
+}
+
+static void run_listen(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    (void)rest;
+    if (fake->listener) {
+        console_error("listen: listening already on port %u", fake->port);
+    } else if (fake_listen(fake)) {
+        console_error("listen: port %u: %s", fake->port, strerror(errno));
+    } else {
+        console_ok("port=%u", fake->port);
+    }
+}
+
+static void run_drop_all(struct fake *fake, struct session *session, char *rest)
+{
+    (void)rest;
+    unsigned dropped = 0;
+    for (session = fake->sessions; session; session = session->next) {
+        if (session_is_live(session)) {
+            dropped++;
+        }
+    }
+    console_ok("connections=%u", dropped);
+    while ((session = session_find(fake, NULL)) != NULL) {
+        session_reset(session);
+    }
+}
+
+static void run_rest_delay(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    unsigned long delay_ms;
+    if (console_parse_number(console_next_word(&rest), 86400000, &delay_ms)) {
+        fake->rest_delay_ms = (unsigned)delay_ms;
+        console_done();
+    }
+}
+
+static void override_remove(struct fake *fake, const char *prefix)
+{
+    for (struct rest_override **at = &fake->overrides; *at;) {
+        struct rest_override *each = *at;
+        if (prefix && strcmp(each->prefix, prefix) != 0) {
+            at = &each->next;
+            continue;
+        }
+        *at = each->next;
+        free(each->prefix);
+        free(each);
+    }
+}
+
+void console_forget_overrides(struct fake *fake)
+{
+    override_remove(fake, NULL);
+}
+
+static void run_rest_status(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    const char *prefix = console_next_word(&rest);
+    unsigned long status;
+    if (!prefix) {
+        console_error("rest-status: no URI prefix given");
+        return;
+    }
+    if (!console_parse_number(console_next_word(&rest), 599, &status)) {
+        return;
+    }
+    override_remove(fake, prefix);
+    if (status) {
+        struct rest_override *override = calloc(1, sizeof *override);
+        if (!override) {
+            abort();
+        }
+        override->prefix = strdup(prefix);
+        override->status = (int)status;
+        override->next = fake->overrides;
+        fake->overrides = override;
+    }
+    console_done();
+}
+
+static void run_stats(struct fake *fake, struct session *session, char *rest)
+{
+    (void)rest;
+    const struct fake_stats *stats = &fake->stats;
+    unsigned connections = 0;
+    for (session = fake->sessions; session; session = session->next) {
+        connections += session_is_live(session);
+    }
+    console_ok("connections=%u connects=%llu refused=%llu rest=%llu frames_sent=%llu "
+               "bytes_sent=%llu text=%llu binary=%llu ping=%llu pong=%llu close=%llu",
+               connections, (unsigned long long)stats->connects, (unsigned long long)stats->refused,
+               (unsigned long long)stats->rest, (unsigned long long)stats->frames_sent,
+               (unsigned long long)stats->bytes_sent, (unsigned long long)stats->text_received,
+               (unsigned long long)stats->binary_received,
+               (unsigned long long)stats->pings_received, (unsigned long long)stats->pongs_received,
+               (unsigned long long)stats->closes_received);
+}
+
+static void run_quit(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    (void)rest;
+    console_done();
+    fake->is_quitting = true;
+    lws_cancel_service(fake->lws);
+}
+
+static const struct console_command commands[] = {
+    {"play", true, run_play},
+    {"stop-play", true, run_stop_play},
+    {"send", true, run_send},
+    {"send-hex", true, run_send_hex},
+    {"fragment", true, run_fragment},
+    {"fragment-every", true, run_fragment_every},
+    {"fragment-with-ping", true, run_fragment_with_ping},
+    {"big", true, run_big},
+    {"close", true, run_close},
+    {"fin", true, run_fin},
+    {"rst", true, run_rst},
+    {"cut", true, run_cut},
+    {"stall", true, run_stall},
+    {"resume", true, run_resume},
+    {"ping", true, run_ping},
+    {"status", false, run_status},
+    {"replace", false, run_replace},
+    {"remove", false, run_remove},
+    {"precreate", false, run_precreate},
+    {"stop-listening", false, run_stop_listening},
+    {"listen", false, run_listen},
+    {"drop-all", false, run_drop_all},
+    {"rest-delay", false, run_rest_delay},
+    {"rest-status", false, run_rest_status},
+    {"stats", false, run_stats},
+    {"quit", false, run_quit},
+};
+
+const struct console_command *console_command_find(const char *verb)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].verb, verb) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
