@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What a heartbeat tells a gap checker: how far the whole view and each first token have counted.
+ * Called by arizmq_gaps_check() about once a second, so it may parse JSON. It never evicts a
+ * counter for one of which nothing was heard before.
+ */
+#include <jansson.h>
+#include <string.h>
+
+#include "arizmq/error.h"
+#include "client/gaps_private.h"
+
+/* Reads the member `counts`, an object of first token to count, into *out, which the caller frees
+ * with json_decref(); NULL where the heartbeat has no such member. */
+static int counts_parse(const char *event, size_t event_length, json_t **out)
+{
+    json_t *root = json_loadb(event, event_length, 0, NULL);
+    json_t *counts = json_object_get(root, "counts");
+    bool is_valid = json_is_object(root) && (counts == NULL || json_is_object(counts));
+    const char *token = NULL;
+    json_t *count = NULL;
+    json_object_foreach(counts, token, count)
+    {
+        is_valid = is_valid && json_is_integer(count) && json_integer_value(count) >= 0 &&
+                   strlen(token) < ARIZMQ_TOPIC_BYTES_MAX;
+    }
+    if (is_valid) {
+        *out = json_incref(counts);
+    }
+    json_decref(root);
+    return is_valid ? ARIZMQ_OK : ARIZMQ_EINVALID;
+}
+
+static int counts_apply(struct arizmq_gaps *self, json_t *counts, uint64_t seq,
+                        struct arizmq_gaps_result *result)
+{
+    bool all_are_watched = true;
+    const char *token = NULL;
+    json_t *value = NULL;
+    json_object_foreach(counts, token, value)
+    {
+        char key[ARIZMQ_TOPIC_BYTES_MAX + 1];
+        size_t key_length = (size_t)(stpcpy(stpcpy(key, token), "/") - key);
+        const struct arizmq_gaps_totals *prefix = gaps_find_prefix(self, key, key_length);
+        if (prefix == NULL) {
+            continue;
+        }
+        bool starts_at_zero = self->zero_is_known || self->zero_is_known_of_first_tokens;
+        if (!starts_at_zero && arizmq_gaps_watched(self) >= self->watched_max &&
+            !gaps_watch_holds(self, key, key_length)) {
+            all_are_watched = false;
+            continue;
+        }
+        uint64_t count = (uint64_t)json_integer_value(value);
+        const struct gaps_reading reading = {.key = key,
+                                             .key_length = key_length,
+                                             .prefix = (unsigned)(prefix - self->prefixes),
+                                             .reached = count,
+                                             .count = count,
+                                             .seq = seq};
+        uint64_t evicted_before = self->evicted;
+        int rc = gaps_watch_read(self, &reading, result);
+        if (rc != ARIZMQ_OK) {
+            return rc;
+        }
+        all_are_watched = all_are_watched && self->evicted == evicted_before;
+    }
+    self->zero_is_known_of_first_tokens = all_are_watched;
+    return ARIZMQ_OK;
+}
+
+int gaps_check_heartbeat(struct arizmq_gaps *self, const char *event, size_t event_length,
+                         const struct arizmq_stamp *stamp, struct arizmq_gaps_result *out)
+{
+    bool whole_view_is_watched = self->prefixes[0].depth == 0; /* then it is the only prefix */
+    json_t *counts = NULL;
+    if (event != NULL && !whole_view_is_watched) {
+        int rc = counts_parse(event, event_length, &counts);
+        if (rc != ARIZMQ_OK) {
+            return rc;
+        }
+    }
+    struct arizmq_gaps_result result = {.is_heartbeat = true};
+    if (gaps_enter_epoch(self, stamp->epoch)) {
+        result.verdict = ARIZMQ_GAPS_RESTARTED;
+    }
+    int rc = ARIZMQ_OK;
+    if (whole_view_is_watched) {
+        const struct gaps_reading reading = {
+            .key = "", .reached = stamp->count[0], .count = stamp->count[0], .seq = stamp->seq};
+        rc = gaps_watch_read(self, &reading, &result);
+    } else if (counts != NULL) {
+        rc = counts_apply(self, counts, stamp->seq, &result);
+        if (!self->zero_is_known) {
+            self->zero_seq = stamp->seq;
+        }
+    }
+    json_decref(counts);
+    if (rc == ARIZMQ_OK) {
+        *out = result;
+    }
+    return rc;
+}
