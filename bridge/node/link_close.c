@@ -83,9 +83,10 @@ static void enter_standby(struct link *link)
     standby_later(link);
 }
 
-/* The connection is gone. */
+/* The connection is gone. It is told only now, so that the last events come before it. */
 static void closed(struct link *link)
 {
+    link_publish_disconnected(link, link->reason, link->close_detail);
     switch (link->reason) {
     case LINK_STOPPING:
         link_set_state(link, LINK_STOPPED);
@@ -138,9 +139,9 @@ static void on_unsubscribed(void *owner, const struct rest_answer *answer)
 
 void link_close(struct link *self, enum link_reason reason, const char *detail)
 {
-    link_publish_disconnected(self, reason, detail);
     link_set_state(self, LINK_CLOSING);
     self->reason = reason;
+    self->close_detail = detail;
     link_close_cancel(self);
     link_watch_stop(self);
     link_subscribe_stop(self);

@@ -79,6 +79,7 @@ struct link {
 
     /* link_close.c */
     enum link_reason reason;
+    const char *close_detail;
     lws_sorted_usec_list_t close_timer;
 };
 
@@ -115,7 +116,8 @@ void link_subscribe_stop(struct link *self);
 /* --- link_close.c */
 
 /* Leaves in an orderly way: unsubscribes from device states where that must be done first, closes,
- * waits, and then goes on as `reason` demands. `detail` is for the log and the event. */
+ * waits, and then goes on as `reason` demands. `detail` is static text for the log and the event.
+ */
 void link_close(struct link *self, enum link_reason reason, const char *detail);
 
 /* The WebSocket has ended while LINK_CLOSING. */

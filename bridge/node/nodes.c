@@ -35,7 +35,8 @@ static struct lws_vhost *create_tls_vhost(struct lws_context *context,
         .client_ssl_cert_filepath = node->tls.cert_file,
         .client_ssl_private_key_filepath = node->tls.key_file,
         /* A private CA is the only one that may vouch for the node. */
-        .options = node->tls.ca_file != NULL ? LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS : 0,
+        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+                   (node->tls.ca_file != NULL ? LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS : 0),
     };
     struct lws_vhost *vhost = lws_create_vhost(context, &info);
     if (vhost != NULL && lws_init_vhost_client_ssl(&info, vhost) != 0) {
