@@ -3,7 +3,7 @@
  * One pass over an event's JSON that finds the members of its outermost object. event.c calls it
  * for every event, and again for each nested object that the object table points into. The text is
  * classified 64 bytes at a time; blocks that lie inside a nested value cost no more than that.
- * It never allocates, never recurses and never builds a tree.
+ * It never recurses and never builds a tree, and allocates only to read a key with escapes.
  */
 #include "event/scan.h"
 
@@ -146,11 +146,52 @@ static bool is_value(struct span span)
     }
 }
 
+/* A key with escapes, such as "ty\u0070e": compared as what it means. */
+static bool escaped_key_is(struct span key, const char *name, size_t name_length)
+{
+    /* The longest way to write a character of a name is \uXXXX. */
+    if (key.length > name_length * 6 || memchr(key.bytes, '\\', key.length) == NULL) {
+        return false;
+    }
+    json_t *text =
+        json_loadb(key.bytes - 1, key.length + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    bool same = text != NULL && json_string_length(text) == name_length &&
+                memcmp(json_string_value(text), name, name_length) == 0;
+    json_decref(text);
+    return same;
+}
+
+static bool key_is(struct span key, const char *name, size_t name_length)
+{
+    return span_is(key, name, name_length) || escaped_key_is(key, name, name_length);
+}
+
+enum kept { KEPT_IF_ROOM, KEPT_TYPE, KEPT_APPLICATION };
+
 /* type and application name the topic, so they are remembered even in an object with more members
  * than there is room for. */
-static bool scan_is_always_kept(struct span key)
+static enum kept kept_of(struct span key)
 {
-    return span_is(key, "type", 4) || span_is(key, "application", 11);
+    return key_is(key, "type", 4)           ? KEPT_TYPE
+           : key_is(key, "application", 11) ? KEPT_APPLICATION
+                                            : KEPT_IF_ROOM;
+}
+
+/* Makes the last place free for `kept`, which must not push the other one out: what gives way is
+ * the last member that is no more than an earlier `kept`, or neither. */
+static struct scan_member *make_room(struct scan *out, enum kept kept)
+{
+    unsigned leaves = SCAN_MEMBERS_MAX - 1;
+    while (leaves > 0) {
+        enum kept other = kept_of(out->members[leaves].key);
+        if (other == KEPT_IF_ROOM || other == kept) {
+            break;
+        }
+        leaves--;
+    }
+    memmove(&out->members[leaves], &out->members[leaves + 1],
+            (SCAN_MEMBERS_MAX - 1 - leaves) * sizeof out->members[0]);
+    return &out->members[SCAN_MEMBERS_MAX - 1];
 }
 
 static void remember(struct scan *out, struct span key, struct span value)
@@ -160,11 +201,11 @@ static void remember(struct scan *out, struct span key, struct span value)
         slot = &out->members[out->count++];
     } else {
         out->dropped++;
-        if (!scan_is_always_kept(key)) {
+        enum kept kept = kept_of(key);
+        if (kept == KEPT_IF_ROOM) {
             return;
         }
-        /* "type" takes the last place and "application" the one before it. */
-        slot = &out->members[SCAN_MEMBERS_MAX - (key.length == 4 ? 1 : 2)];
+        slot = make_room(out, kept);
     }
     slot->key = key;
     slot->value = value;
@@ -216,6 +257,12 @@ static bool begin_object(struct walk *walk, size_t at)
     return true;
 }
 
+/* A nested value begins right behind its colon, and not behind another value. */
+static bool may_begin_nested(const struct walk *walk, size_t at)
+{
+    return walk->expect == EXPECT_COMMA && trimmed(walk->text, walk->begin, at).length == 0;
+}
+
 /* Bits whose byte is escaped by a backslash before it. *carry says whether the first byte of the
  * next block is. Rare, hence not inline in the loop: Asterisk escapes little. */
 static uint64_t escaped_bits(uint64_t backslash, uint64_t *carry)
@@ -264,6 +311,8 @@ static inline enum step walk_block(struct walk *walk, size_t offset, const struc
         if ((bit & block->open) != 0) {
             if (walk->depth == 0) {
                 valid = walk->expect == EXPECT_OPEN && begin_object(walk, at);
+            } else if (walk->depth == 1) {
+                valid = may_begin_nested(walk, at);
             }
             walk->depth++;
         } else if ((bit & block->close) != 0) {
@@ -330,20 +379,6 @@ int scan_object(const char *text, size_t length, struct scan *out)
 int scan_object_portable(const char *text, size_t length, struct scan *out)
 {
     return scan_with(text, length, out, block_classify_portable);
-}
-
-/* A key with escapes, such as "ty\u0070e": compared as what it means. */
-static bool escaped_key_is(struct span key, const char *name, size_t name_length)
-{
-    if (memchr(key.bytes, '\\', key.length) == NULL) {
-        return false;
-    }
-    json_t *text =
-        json_loadb(key.bytes - 1, key.length + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    bool same = text != NULL && json_string_length(text) == name_length &&
-                memcmp(json_string_value(text), name, name_length) == 0;
-    json_decref(text);
-    return same;
 }
 
 const struct span *scan_find(const struct scan *scan, const char *key, size_t key_length)
