@@ -166,7 +166,7 @@ static void check_event(const char *line, size_t length, void *context)
     free(copy);
 }
 
-Test(event, has_the_objects_that_the_table_names_in_their_order, .timeout = 100)
+Test(event, has_the_objects_that_the_table_names_in_their_order)
 {
     struct reading reading = {.types = load_types(), .met = json_object()};
     recordings_each_event(check_event, &reading);

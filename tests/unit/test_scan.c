@@ -23,7 +23,7 @@ static void check_line(const char *line, size_t length, void *context)
     cr_assert_null(problem, "%s: %.*s", problem, (int)length, line);
 }
 
-Test(scan, reads_every_recorded_event_as_jansson_does, .timeout = 100)
+Test(scan, reads_every_recorded_event_as_jansson_does)
 {
     recordings_each_event(check_line, NULL);
 }
@@ -42,7 +42,7 @@ static void check_exchange(const char *line, size_t length, void *context)
     json_decref(exchange);
 }
 
-Test(scan, reads_every_recorded_body_as_jansson_does, .timeout = 100)
+Test(scan, reads_every_recorded_body_as_jansson_does)
 {
     size_t objects = 0;
     cr_assert_eq(recordings_each("rest", check_exchange, &objects), 108);
@@ -50,7 +50,7 @@ Test(scan, reads_every_recorded_body_as_jansson_does, .timeout = 100)
     cr_assert_gt(objects, 80);
 }
 
-Test(scan, reads_generated_objects_as_jansson_does, .timeout = 110)
+Test(scan, reads_generated_objects_as_jansson_does)
 {
     static struct random_json json;
     uint64_t seed = random_seed(0x5CA9);
@@ -72,7 +72,7 @@ Test(scan, reads_generated_objects_as_jansson_does, .timeout = 110)
     cr_assert_gt(late, 50);
 }
 
-Test(scan, agrees_with_itself_and_jansson_on_broken_texts, .timeout = 110)
+Test(scan, agrees_with_itself_and_jansson_on_broken_texts)
 {
     static struct random_json json;
     uint64_t seed = random_seed(0xB4D);

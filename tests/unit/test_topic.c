@@ -286,7 +286,7 @@ static size_t random_text(uint64_t *state, char *out, size_t most)
     return used;
 }
 
-Test(topic, holds_its_promises_for_random_texts, .timeout = 100)
+Test(topic, holds_its_promises_for_random_texts)
 {
     static const char *const templates[] = {events_template, objects_template, "{id}/",
                                             "{id}/{type}/{id}/{app}/{id}/{kind}/{id}/{node}/"};
