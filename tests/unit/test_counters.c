@@ -8,17 +8,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 #include "base/clock.h"
 #include "ops/metrics.h"
 #include "publish/counters.h"
 #include "random_json.h"
 
+/* The largest single allocation: uthash's table of buckets. */
+static size_t largest_allocation;
+
 /* How many allocations may still succeed. */
 static unsigned allocations_left = UINT32_MAX;
 
-static int may_allocate(void)
+static int may_allocate(size_t size)
 {
+    largest_allocation = size > largest_allocation ? size : largest_allocation;
     if (allocations_left == 0) {
         return 0;
     }
@@ -33,13 +38,13 @@ void *__wrap_calloc(size_t count, size_t size);
 
 void *__wrap_malloc(size_t size)
 {
-    return may_allocate() ? __real_malloc(size) : NULL;
+    return may_allocate(size) ? __real_malloc(size) : NULL;
 }
 
 /* The compiler makes one of uthash's malloc() and memset(). */
 void *__wrap_calloc(size_t count, size_t size)
 {
-    return may_allocate() ? __real_calloc(count, size) : NULL;
+    return may_allocate(count * size) ? __real_calloc(count, size) : NULL;
 }
 
 static struct topic topic_of(const char *text)
@@ -312,6 +317,37 @@ Test(counters, go_on_when_a_table_cannot_grow)
     cr_assert_gt(refused, 0);
     COUNT(counters, "first/", 6002, 2);
     counters_destroy(&counters);
+}
+
+/* uthash stops to enlarge its table once enlarging does not shorten the lists behind its buckets.
+ * So a table that has grown with its prefixes shows that the hash spreads them, wherever in the
+ * prefix they differ. */
+Test(counters, spread_prefixes_of_every_shape)
+{
+    static const char *const shapes[] = {"StasisStart/%u/",
+                                         "channel/1795444501.%u/",
+                                         "channel/%u.17954445/",
+                                         "channel/%08u-aaaa-bbbb/",
+                                         "c/%u/",
+                                         "channel/xxxxxxx%06u/",
+                                         "channel/%x/",
+                                         "channel/PJSIP%%2F%u/"};
+    enum { PREFIXES = 50000, LONGEST_LIST = 10 };
+    for (size_t shape = 0; shape < sizeof shapes / sizeof shapes[0]; shape++) {
+        struct counters *counters = counters_create(2, PREFIXES);
+        largest_allocation = 0;
+        for (unsigned i = 0; i < PREFIXES; i++) {
+            char text[64];
+            snprintf(text, sizeof text, shapes[shape], i);
+            struct topic topic = topic_of(text);
+            uint64_t got[3];
+            counters_count(counters, &topic, got);
+            cr_assert_eq(got[2], 1);
+        }
+        size_t buckets = largest_allocation / sizeof(UT_hash_bucket);
+        cr_assert_geq(buckets, PREFIXES / LONGEST_LIST, "%s: %zu buckets", shapes[shape], buckets);
+        counters_destroy(&counters);
+    }
 }
 
 Test(counters, are_not_made_without_memory)
