@@ -155,6 +155,7 @@ static const struct {
     REFUSED_TEXT("{\"a\":--1}"),
     REFUSED_TEXT("{\"a\":-01}"),
     REFUSED_TEXT("{\"a\":1a}"),
+    REFUSED_TEXT("{\"a\":-5\0}"),
     /* brackets */
     REFUSED_TEXT("{"),
     REFUSED_TEXT("}"),
