@@ -155,12 +155,24 @@ static void raise_file_limit(void)
     }
 }
 
+/* Starting OpenSSL costs 4 MB of memory, which a bridge without wss:// can do without. */
+static bool uses_tls(const struct config *config)
+{
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        if (config->nodes[i].use_tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int create_context(struct service *service)
 {
     lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
-        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   (uses_tls(service->config) ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
         .pt_serv_buf_size = service->config->limits.receive_buffer_bytes,
         .user = service,
     };
