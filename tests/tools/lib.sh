@@ -83,20 +83,17 @@ packages_install() {
     rm -f "$log"
 }
 
-# Runs a command as the one who called sudo, so that what is built belongs to them; without sudo
-# it simply runs it.
-as_owner() {
-    if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
-        HOME=$(getent passwd "$SUDO_UID" | cut -d: -f6) setpriv --reuid "$SUDO_UID" \
-            --regid "${SUDO_GID:-$SUDO_UID}" --init-groups -- "$@"
-    else
-        "$@"
-    fi
-}
+# Put before a command it runs as the one who called sudo, so that what is built belongs to them;
+# empty without sudo. An array, so that a background job's pid is that of the command itself.
+ARIZMQ_AS_OWNER=()
+if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
+    ARIZMQ_AS_OWNER=(env "HOME=$(getent passwd "$SUDO_UID" | cut -d: -f6)" setpriv
+        --reuid "$SUDO_UID" --regid "${SUDO_GID:-$SUDO_UID}" --init-groups --)
+fi
 
 # Hands a build directory that an earlier run as root left behind to the one who called sudo.
 own_build_dir() {
-    if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 && -d $1 && $(stat -c %u "$1") != "$SUDO_UID" ]]; then
+    if ((${#ARIZMQ_AS_OWNER[@]} > 0)) && [[ -d $1 && $(stat -c %u "$1") != "$SUDO_UID" ]]; then
         chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$1"
     fi
 }
@@ -109,9 +106,9 @@ build_preset() {
     [[ $preset == release ]] || dir=build-$preset
     own_build_dir "$dir"
     if [[ ! -f $dir/build.ninja && ! -f $dir/Makefile ]]; then
-        as_owner cmake --preset "$preset" -G Ninja || return
+        "${ARIZMQ_AS_OWNER[@]}" cmake --preset "$preset" -G Ninja || return
     fi
-    as_owner cmake --build --preset "$preset" -j "${ARIZMQ_JOBS:-2}" "$@"
+    "${ARIZMQ_AS_OWNER[@]}" cmake --build --preset "$preset" -j "${ARIZMQ_JOBS:-2}" "$@"
 }
 
 # Prints the address of the Debian archive that this machine's apt uses; nothing where it uses
