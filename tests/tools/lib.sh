@@ -98,12 +98,21 @@ own_build_dir() {
     fi
 }
 
+# The build directory of a preset, as CMakePresets.json has it.
+build_dir() {
+    if [[ $1 == release ]]; then
+        printf 'build'
+    else
+        printf 'build-%s' "$1"
+    fi
+}
+
 # Configures the preset $1 where that was not done yet, and builds. In the source directory;
 # further arguments go to the build. The second run compiles what changed and nothing else.
 build_preset() {
-    local preset=$1 dir=build
+    local preset=$1 dir
     shift
-    [[ $preset == release ]] || dir=build-$preset
+    dir=$(build_dir "$preset")
     own_build_dir "$dir"
     if [[ ! -f $dir/build.ninja && ! -f $dir/Makefile ]]; then
         "${ARIZMQ_AS_OWNER[@]}" cmake --preset "$preset" -G Ninja || return
