@@ -118,7 +118,7 @@ static int fill(struct config_tree *tree, struct config **out)
         return config_out_of_memory(tree);
     }
     int result = config_tree_write(tree, stream);
-    if (fclose(stream) != 0 && result == ARIZMQ_OK) {
+    if ((fclose(stream) != 0 || !text) && result == ARIZMQ_OK) {
         result = config_out_of_memory(tree);
     }
     cyaml_data_t *data = NULL;

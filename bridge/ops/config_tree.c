@@ -18,7 +18,8 @@ static const char *bytes_of(const yaml_char_t *text)
 static int refuse_syntax(struct config_tree *tree, const yaml_parser_t *parser, const char *text,
                          size_t length)
 {
-    if (parser->error == YAML_MEMORY_ERROR) {
+    /* libyaml fails without an error set where it cannot grow a document. */
+    if (parser->error == YAML_MEMORY_ERROR || parser->error == YAML_NO_ERROR) {
         return config_out_of_memory(tree);
     }
     struct config_place place = {.line = parser->problem_mark.line + 1};
