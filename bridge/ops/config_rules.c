@@ -14,7 +14,7 @@
 #define HOST6 "\\[[0-9A-Fa-f:.]{2,45}\\]"
 
 const struct config_rule config_rules[] = {
-    {.path = "nodes", .allowed = "a list of 1 to 256 nodes"},
+    {.path = "nodes", .allowed = "a list of 1 to 4096 nodes"},
     {.path = "nodes[].name",
      .variable = "ARIZMQ_NODE_NAME",
      .pattern = "^[A-Za-z0-9._-]{1,64}$",

@@ -9,7 +9,7 @@
 #include "ops/log.h"
 
 enum {
-    NODES_MAX = 256,
+    NODES_MAX = 4096,
     APPS_MAX = 32,
     PUBLISH_MAX = 16,
     TEXT_MAX = 256,
