@@ -6,6 +6,7 @@
 #ifndef ARIZMQ_EVENT_SCAN_BLOCK_H
 #define ARIZMQ_EVENT_SCAN_BLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __SSE2__
@@ -70,7 +71,8 @@ static inline void block_classify(const char *text, struct block *out)
     const __m128i comma = _mm_set1_epi8(',');
     struct block block = {0};
     for (unsigned quarter = 0; quarter < 4; quarter++) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + quarter * 16));
+        __m128i bytes =
+            _mm_loadu_si128((const __m128i *)(const void *)(text + (size_t)quarter * 16));
         __m128i lowered = _mm_or_si128(bytes, lower);
         block.quote |= block_bits(_mm_cmpeq_epi8(bytes, quote), quarter);
         block.backslash |= block_bits(_mm_cmpeq_epi8(bytes, backslash), quarter);

@@ -77,12 +77,11 @@ static int on_receive(struct ws *ws, const char *bytes, size_t length)
     return 0;
 }
 
-static int append_authorization(struct ws *ws, unsigned char **at, const unsigned char *end)
+static int append_authorization(struct ws *ws, unsigned char **at, unsigned char *end)
 {
     const char *value = ws->target.authorization;
     return lws_add_http_header_by_token(ws->wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
-                                        (const unsigned char *)value, (int)strlen(value), at,
-                                        (unsigned char *)(uintptr_t)end);
+                                        (const unsigned char *)value, (int)strlen(value), at, end);
 }
 
 static void on_connection_error(struct ws *ws, const char *text)
