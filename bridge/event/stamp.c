@@ -11,8 +11,8 @@
 #include "arizmq/error.h"
 
 enum {
-    WORD_BYTES = 8,
     FIXED_WORDS = 3, /* epoch, seq, received_ns */
+    WORD_BYTES = 8,
     BYTES_MIN = (FIXED_WORDS + 1) * WORD_BYTES,
 };
 
