@@ -16,7 +16,15 @@ from bridge import View
 SUBSCRIBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "subscriber.py")
 
 
+README = os.path.join(os.path.dirname(SUBSCRIBER), "..", "..", "README.md")
+
+
 class SubscriberTest(unittest.TestCase):
+    def test_is_the_program_that_the_readme_shows(self):
+        with open(SUBSCRIBER, encoding="utf-8") as program, open(README, encoding="utf-8") as readme:
+            shown = program.read().split("\n", 2)[2]  # without #! and licence
+            self.assertIn(f"```python\n{shown}```\n", readme.read())
+
     def start(self, *prefixes):
         self.view = View(zmq.Context.instance())
         self.addCleanup(self.view.close)
