@@ -149,6 +149,7 @@ struct rest_response {
     const char *allow;        /* value of the Allow header, NULL: none */
     const char *content_type; /* NULL: no body */
     char *body;               /* NULL: none; malloc'd */
+    bool is_last;             /* the connection is closed after it */
 };
 
 void rest_handle(struct fake *fake, const struct rest_request *request,
