@@ -5,7 +5,7 @@
  *
  * Files: fake_asterisk.c (start), http.c (requests and upgrades, by libwebsockets), rest.c (what a
  * request does), application.c (Stasis applications), session.c (one WebSocket after its upgrade),
- * play.c (recordings), console.c (the script's lines).
+ * play.c (recordings), console.c and commands_*.c (the script).
  */
 #ifndef ARIZMQ_FAKE_FAKE_H
 #define ARIZMQ_FAKE_FAKE_H

@@ -205,6 +205,10 @@ static int connection_complete(struct lws *wsi, struct connection *connection)
                                        .is_read_only = user == fake->read_only_username};
         rest_handle(fake, &request, response);
     }
+    if (response->status == 401 || response->status == 413) {
+        console_event("rest %s %s via=http status=%d", connection->method, connection->uri,
+                      response->status);
+    }
     if (fake->rest_delay_ms == 0) {
         return connection_answer(wsi, connection);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What the script can let a WebSocket of fake_asterisk do, and how applications come and go.
+ * What the script can let a WebSocket of fake_asterisk do.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,10 +11,6 @@
 #include "test_support.h"
 
 TestSuite(fake_faults, .timeout = 120);
-
-#define PING_REQUEST                                                                               \
-    "{\"type\":\"RESTRequest\",\"request_id\":\"%d\",\"method\":\"GET\",\"uri\":\"asterisk/"       \
-    "ping\"}"
 
 Test(fake_faults, reports_every_control_frame_and_answers_as_asterisk)
 {
@@ -196,24 +192,15 @@ static struct client *open_and_cut(struct fake *fake, size_t at)
     return client;
 }
 
-static void expect_application(const struct fake *fake, const char *name, int expected)
-{
-    char target[128];
-    int status;
-    snprintf(target, sizeof target, "/ari/applications/%s", name);
-    free(test_get(fake, target, &status));
-    cr_assert_eq(status, expected, "application %s", name);
-}
-
 Test(fake_faults, is_half_dead_after_a_cut_until_the_client_speaks)
 {
     struct fake *fake = test_start(NULL);
     struct client *client = open_and_cut(fake, 100);
     cr_assert(client_is_silent(client, 100));
-    expect_application(fake, "ivr", 200);
+    test_expect_application(fake, "ivr", 200);
     client_send_text(client, "{}");
     cr_assert(client_is_at_end(client));
-    expect_application(fake, "ivr", 404);
+    test_expect_application(fake, "ivr", 404);
     client_destroy(&client);
 
     client = open_and_cut(fake, 10);
@@ -224,7 +211,7 @@ Test(fake_faults, is_half_dead_after_a_cut_until_the_client_speaks)
     client = open_and_cut(fake, 10);
     client_destroy(&client);
     cr_assert_not_null(fake_await_event(fake, "closed id=3", 20000));
-    expect_application(fake, "ivr", 404);
+    test_expect_application(fake, "ivr", 404);
     test_stop(&fake);
 }
 
@@ -238,14 +225,14 @@ Test(fake_faults, is_stuck_for_good_when_half_dead_and_pinged)
     cr_assert(client_is_silent(client, 100));
     shutdown(client->fd, SHUT_WR);
     cr_assert(client_is_silent(client, 100));
-    expect_application(fake, "ivr", 200);
+    test_expect_application(fake, "ivr", 200);
     /* A new connection takes the application over, and its end removes it. */
     struct client *next = client_open(fake->port, TARGET_ALL);
     cr_assert_not_null(fake_await_event(fake, "replaced id=1 app=ivr", 20000));
     client_send_frame(next, true, FRAME_CLOSE, "\x03\xe8", 2);
     test_expect_close(next, 1000);
     cr_assert(client_is_at_end(next));
-    expect_application(fake, "ivr", 404);
+    test_expect_application(fake, "ivr", 404);
     client_destroy(&next);
     client_destroy(&client);
     test_stop(&fake);
@@ -310,7 +297,7 @@ Test(fake_faults, answers_rest_with_a_scripted_status)
     free(test_get(fake, "/ari/applications", &status));
     cr_assert_eq(status, 200);
     fake_do(fake, "rest-status applications/ 0");
-    expect_application(fake, "ivr", 404);
+    test_expect_application(fake, "ivr", 404);
     test_stop(&fake);
 }
 
@@ -364,102 +351,6 @@ Test(fake_faults, stops_listening_and_starts_again_on_the_same_port)
     struct client *next = client_open(fake->port, "/ari/events?app=next");
     client_destroy(&next);
     client_destroy(&client);
-    test_stop(&fake);
-}
-
-Test(fake_faults, lets_the_newest_connection_have_the_application)
-{
-    struct fake *fake = test_start(NULL);
-    struct client *old = client_open(fake->port, TARGET_ALL);
-    struct client *new = client_open(fake->port, TARGET_ALL);
-    char *replaced = client_read_text(old);
-    test_normalise_times(replaced);
-    cr_assert_str_eq(
-        replaced, "{\"type\":\"ApplicationReplaced\",\"timestamp\":\"T\",\"application\":\"ivr\","
-                  "\"asterisk_id\":\"02:00:00:00:00:22\"}");
-    free(replaced);
-    fake_do(fake, "send app=ivr {}");
-    test_expect_text(new, "{}");
-    cr_assert(client_is_silent(old, 50));
-    client_destroy(&new);
-    cr_assert_not_null(fake_await_event(fake, "closed id=2", 20000));
-    expect_application(fake, "ivr", 404);
-    char request[128];
-    snprintf(request, sizeof request, PING_REQUEST, 9);
-    client_send_text(old, request);
-    char *answer = client_read_text(old);
-    cr_assert_not_null(strstr(answer, "\"status_code\":200"));
-    free(answer);
-    client_destroy(&old);
-    test_stop(&fake);
-}
-
-static const char unsubscribed[] =
-    "{\"name\":\"ivr\",\"channel_ids\":[],\"bridge_ids\":[],\"endpoint_ids\":[],"
-    "\"device_names\":[],\"events_allowed\":[],\"events_disallowed\":[]}";
-static const char subscribed[] =
-    "{\"name\":\"ivr\",\"channel_ids\":[\"__AST_CHANNEL_ALL_TOPIC\"],"
-    "\"bridge_ids\":[\"__AST_BRIDGE_ALL_TOPIC\"],\"endpoint_ids\":[\"__AST_ENDPOINT_ALL_TOPIC\"],"
-    "\"device_names\":[\"__AST_DEVICE_STATE_ALL_TOPIC\"],\"events_allowed\":[],"
-    "\"events_disallowed\":[]}";
-
-static void expect_application_body(const struct fake *fake, const char *expected)
-{
-    int status;
-    char *body = test_get(fake, "/ari/applications/ivr", &status);
-    cr_assert_str_eq(body, expected);
-    free(body);
-}
-
-Test(fake_faults, ignores_subscribe_all_for_an_application_that_exists)
-{
-    struct fake *fake = test_start(NULL);
-    fake_do(fake, "precreate ivr");
-    struct client *client = client_open(fake->port, TARGET_ALL);
-    expect_application_body(fake, unsubscribed);
-    client_send_text(client,
-                     "{\"type\":\"RESTRequest\",\"method\":\"POST\",\"uri\":"
-                     "\"applications/ivr/subscription?eventSource=channel:,bridge:,endpoint:,"
-                     "deviceState:\"}");
-    char *answer = client_read_text(client);
-    cr_assert_not_null(strstr(answer, "\"status_code\":200"));
-    free(answer);
-    expect_application_body(fake, subscribed);
-    client_destroy(&client);
-    cr_assert_not_null(fake_await_event(fake, "closed", 20000));
-    expect_application_body(fake, subscribed);
-    fake_do(fake, "remove ivr");
-    expect_application(fake, "ivr", 404);
-    test_stop(&fake);
-}
-
-Test(fake_faults, replaces_an_application_by_an_unseen_client)
-{
-    struct fake *fake = test_start(NULL);
-    struct client *client = client_open(fake->port, TARGET_ALL);
-    fake_do(fake, "replace ivr");
-    char *replaced = client_read_text(client);
-    cr_assert_not_null(strstr(replaced, "ApplicationReplaced"));
-    free(replaced);
-    client_destroy(&client);
-    cr_assert_not_null(fake_await_event(fake, "closed", 20000));
-    expect_application(fake, "ivr", 200);
-    test_stop(&fake);
-}
-
-Test(fake_faults, is_asterisk_16_when_told)
-{
-    const char *const options[] = {"--version", "16", NULL};
-    struct fake *fake = test_start(options);
-    struct client *client = client_open(fake->port, TARGET_ALL);
-    char request[128];
-    snprintf(request, sizeof request, PING_REQUEST, 1);
-    client_send_text(client, request);
-    cr_assert_not_null(fake_await_event(fake, "text id=1", 20000));
-    cr_assert(client_is_silent(client, 50));
-    client_destroy(&client);
-    cr_assert_not_null(fake_await_event(fake, "closed", 20000));
-    expect_application_body(fake, subscribed);
     test_stop(&fake);
 }
 

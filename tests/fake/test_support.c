@@ -36,6 +36,15 @@ char *test_get(const struct fake *fake, const char *target, int *status)
     return body;
 }
 
+void test_expect_application(const struct fake *fake, const char *name, int expected)
+{
+    char target[128];
+    int status;
+    snprintf(target, sizeof target, "/ari/applications/%s", name);
+    free(test_get(fake, target, &status));
+    cr_assert_eq(status, expected, "application %s", name);
+}
+
 void test_normalise_times(char *text)
 {
     static const char pattern[] = "dddd-dd-ddTdd:dd:dd.ddd+dddd";
