@@ -30,7 +30,7 @@ char *test_get(const struct fake *fake, const char *target, int *status)
     struct client *client = client_connect(fake->port);
     client_request(client, request, &response);
     client_destroy(&client);
-    *status = atoi(response.status_line + strlen("HTTP/1.1 "));
+    *status = (int)strtol(response.status_line + strlen("HTTP/1.1 "), NULL, 10);
     char *body = strdup(response.body);
     client_response_free(&response);
     return body;
