@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The daemon's helper with a stand-in for the daemon: a shell that logs its configuration as
+ * daemon.h with a stand-in for the daemon: a shell that logs its configuration as
  * lines of the daemon's log and ends on SIGTERM with a status of its own.
  */
 #include <criterion/criterion.h>
