@@ -17,7 +17,6 @@ static void role_prepare(struct ws *ws, struct lws_client_connect_info *info)
 {
     ws_message_init(&ws->message, ws->target.max_message_bytes);
     info->local_protocol_name = ws_role_protocol.name;
-    info->alpn = "http/1.1";
 }
 
 static int role_write(struct ws *ws, struct ws_frame *frame)
