@@ -64,7 +64,7 @@ int pipeline_create(const struct config *config, struct pipeline **out, char *er
     pipeline->epoch = clock_wall_ns() / 1000U;
     pipeline->rest_response = objects_find_type("RESTResponse", 12);
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
-    pipeline->views = calloc(config->publish_count, sizeof *pipeline->views);
+    pipeline->views = calloc(config->publish_count, sizeof(struct view *));
     int result = pipeline->views == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
         result =

@@ -6,6 +6,7 @@
 #ifndef ARIZMQ_EVENT_SCAN_BLOCK_H
 #define ARIZMQ_EVENT_SCAN_BLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __SSE2__
@@ -68,7 +69,7 @@ static inline void block_add_quarter(const char *text, unsigned quarter, struct 
     const __m128i close = _mm_set1_epi8('}');
     const __m128i colon = _mm_set1_epi8(':');
     const __m128i comma = _mm_set1_epi8(',');
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + quarter * 16));
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + (size_t)quarter * 16));
     __m128i lowered = _mm_or_si128(bytes, lower);
     __m128i separator = _mm_or_si128(_mm_cmpeq_epi8(bytes, colon), _mm_cmpeq_epi8(bytes, comma));
     out->quote |= block_bits(_mm_cmpeq_epi8(bytes, quote), quarter);

@@ -138,6 +138,7 @@ static void on_opened(void *owner)
     pipeline_publish_own(link->environment->pipeline, link->node->name, json);
     link->attempt = 0;
     link->was_up = true;
+    link->is_replaced = false;
     link_watch_start(link);
     link_subscribe_start(link);
 }
@@ -181,7 +182,8 @@ static void on_heard(void *owner)
 void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail)
 {
     metrics_add(METRIC_DISCONNECTS, 1);
-    log_warning("node_disconnected", "%s: %s: %s", self->label, reason_words[reason], detail);
+    log_write(reason == LINK_STOPPING ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node_disconnected",
+              "%s: %s: %s", self->label, reason_words[reason], detail);
     if (self->complete_until_ns == 0) {
         self->complete_until_ns = self->heard_wall_ns;
     }
@@ -219,7 +221,9 @@ static void connect_ended(struct link *link, const struct ws_ended *how)
     }
     char detail[sizeof how->detail + 80];
     snprintf(detail, sizeof detail, "Asterisk answered %s%s", how->detail, advice);
-    connect_failed(link, detail, true);
+    /* Trying harder will not change a 401 or 403; a 404 or 500 may be an Asterisk that still
+     * starts. */
+    connect_failed(link, detail, how->code == 401 || how->code == 403);
 }
 
 static void on_ended(void *owner, const struct ws_ended *how)
@@ -242,11 +246,7 @@ static void on_ended(void *owner, const struct ws_ended *how)
         link_close_ended(link);
         break;
     case LINK_UP:
-        link_close_cancel(link);
-        link_watch_stop(link);
-        link_subscribe_stop(link);
-        link_publish_disconnected(link, reasons[how->end], how->detail);
-        link_retry_later(link, false);
+        link_close_lost(link, reasons[how->end], how->detail);
         break;
     default:
         log_error("node_state", "%s: the connection ended in state %d", link->label,
@@ -310,6 +310,11 @@ static int prepare_paths(struct link *link)
     lws_urlencode(name, link->application, sizeof name);
     if (asprintf(&link->label, "%s/%s", link->node->name, link->application) < 0 ||
         asprintf(&link->application_path, "%s/applications/%s", link->node->path, name) < 0 ||
+        asprintf(&link->subscribe_path,
+                 "%s/subscription?eventSource=channel:,bridge:,endpoint:,deviceState:",
+                 link->application_path) < 0 ||
+        asprintf(&link->unsubscribe_path,
+                 "%s/subscription?eventSource=deviceState:", link->application_path) < 0 ||
         asprintf(&link->events_path, "%s/events?app=%s%s", link->node->path, name,
                  link->hears_all ? "&subscribeAll=true" : "") < 0) {
         return ARIZMQ_ENOMEM;
@@ -372,6 +377,8 @@ void link_destroy(struct link **self)
     free(link->label);
     free(link->events_path);
     free(link->application_path);
+    free(link->subscribe_path);
+    free(link->unsubscribe_path);
     free(link->authorization);
     free(link);
 }

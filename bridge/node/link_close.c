@@ -140,19 +140,27 @@ static void on_unsubscribed(void *owner, const struct rest_answer *answer)
 void link_close(struct link *self, enum link_reason reason, const char *detail)
 {
     link_set_state(self, LINK_CLOSING);
-    self->reason = reason;
+    self->reason = self->is_replaced && reason != LINK_STOPPING ? LINK_REPLACED : reason;
     self->close_detail = detail;
     link_close_cancel(self);
     link_watch_stop(self);
     link_subscribe_stop(self);
-    char path[1024];
-    snprintf(path, sizeof path, "%s/subscription?eventSource=deviceState:", self->application_path);
     /* What was taken over belongs to another client: its subscriptions are not touched. */
-    if (!self->hears_all || reason == LINK_REPLACED ||
-        rest_send(&self->target, "DELETE", path, UNSUBSCRIBE_TIMEOUT_MS, on_unsubscribed, self,
-                  &self->rest) != ARIZMQ_OK) {
+    if (!self->hears_all || self->is_replaced ||
+        rest_send(&self->target, "DELETE", self->unsubscribe_path, UNSUBSCRIBE_TIMEOUT_MS,
+                  on_unsubscribed, self, &self->rest) != ARIZMQ_OK) {
         close_handshake(self);
     }
+}
+
+void link_close_lost(struct link *self, enum link_reason reason, const char *detail)
+{
+    link_close_cancel(self);
+    link_watch_stop(self);
+    link_subscribe_stop(self);
+    self->reason = self->is_replaced ? LINK_REPLACED : reason;
+    self->close_detail = detail;
+    closed(self);
 }
 
 void link_close_ended(struct link *self)
@@ -168,15 +176,17 @@ void link_close_cancel(struct link *self)
     lws_sul_cancel(&self->close_timer);
 }
 
+static const char replaced_detail[] = "another client has taken the application";
+
 static void on_replaced(lws_sorted_usec_list_t *sul)
 {
-    struct link *link = lws_container_of(sul, struct link, close_timer);
-    link_close(link, LINK_REPLACED, "another client has taken the application");
+    link_close(lws_container_of(sul, struct link, close_timer), LINK_REPLACED, replaced_detail);
 }
 
 void link_close_replaced(struct link *self)
 {
     metrics_add(METRIC_REPLACED, 1);
+    self->is_replaced = true;
     if (self->state == LINK_UP) {
         close_later(self, REPLACED_LINGER_MS, on_replaced);
     }

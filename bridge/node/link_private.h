@@ -42,6 +42,8 @@ struct link {
     char *label;            /* NODE/APPLICATION, for the log */
     char *events_path;      /* of the WebSocket, with its query */
     char *application_path; /* /ari/applications/NAME */
+    char *subscribe_path;   /* its subscription to everything */
+    char *unsubscribe_path; /* its subscription to device states */
     char *authorization;
     bool hears_all; /* this application has subscribe_all */
     struct target target;
@@ -78,6 +80,7 @@ struct link {
     lws_sorted_usec_list_t recheck;
 
     /* link_close.c */
+    bool is_replaced; /* another client has taken the application since it was last up */
     enum link_reason reason;
     const char *close_detail;
     lws_sorted_usec_list_t close_timer;
@@ -119,6 +122,10 @@ void link_subscribe_stop(struct link *self);
  * waits, and then goes on as `reason` demands. `detail` is static text for the log and the event.
  */
 void link_close(struct link *self, enum link_reason reason, const char *detail);
+
+/* The WebSocket has ended by itself: says so, and goes on as `reason` demands. `detail` is borrowed
+ * for the call. */
+void link_close_lost(struct link *self, enum link_reason reason, const char *detail);
 
 /* The WebSocket has ended while LINK_CLOSING. */
 void link_close_ended(struct link *self);

@@ -111,12 +111,8 @@ static void on_mended(void *owner, const struct rest_answer *answer)
 
 static void mend(struct link *link)
 {
-    char path[1024];
-    snprintf(path, sizeof path,
-             "%s/subscription?eventSource=channel:,bridge:,endpoint:,deviceState:",
-             link->application_path);
-    if (rest_send(&link->target, "POST", path, link->node->connect_timeout_ms, on_mended, link,
-                  &link->rest) != ARIZMQ_OK) {
+    if (rest_send(&link->target, "POST", link->subscribe_path, link->node->connect_timeout_ms,
+                  on_mended, link, &link->rest) != ARIZMQ_OK) {
         check_failed(link, "subscribing to everything",
                      &(struct rest_answer){.error = "no memory"});
     }

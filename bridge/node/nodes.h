@@ -17,7 +17,7 @@
 struct nodes;
 
 /* The libwebsockets protocols that links use, NULL-terminated. */
-extern const struct lws_protocols *const nodes_protocols[];
+extern const struct lws_protocols *nodes_protocols[];
 
 /* Creates a link for each application of each node; none connects yet. `plain` is the virtual host
  * for nodes without TLS. All are borrowed for the nodes' life. Returns ARIZMQ_OK; ARIZMQ_ENOMEM; or

@@ -73,21 +73,11 @@ int rest_send(const struct target *target, const char *method, const char *path,
     request->has_body = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
     ws_message_init(&request->body, target->max_message_bytes);
     ws_message_begin(&request->body, false);
-    struct lws_client_connect_info info = {
-        .context = target->context,
-        .vhost = target->vhost,
-        .address = target->address,
-        .port = target->port,
-        .ssl_connection = target_tls_flags(target),
-        .path = path,
-        .host = target->host,
-        .origin = target->host,
-        .method = method,
-        .alpn = "http/1.1",
-        .local_protocol_name = rest_protocol.name,
-        .opaque_user_data = request,
-        .pwsi = &request->wsi,
-    };
+    struct lws_client_connect_info info = target_connect_info(target, path);
+    info.method = method;
+    info.local_protocol_name = rest_protocol.name;
+    info.opaque_user_data = request;
+    info.pwsi = &request->wsi;
     metrics_add(METRIC_REST_REQUESTS, 1);
     request->is_opening = 1;
     struct lws *wsi = lws_client_connect_via_info(&info);

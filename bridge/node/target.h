@@ -35,4 +35,21 @@ static inline int target_tls_flags(const struct target *target)
                                 LCCSCF_ALLOW_INSECURE | LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 }
 
+/* How libwebsockets is to connect to it for `path`; the caller adds protocol, method and owner. */
+static inline struct lws_client_connect_info target_connect_info(const struct target *target,
+                                                                 const char *path)
+{
+    return (struct lws_client_connect_info){
+        .context = target->context,
+        .vhost = target->vhost,
+        .address = target->address,
+        .port = target->port,
+        .ssl_connection = target_tls_flags(target),
+        .path = path,
+        .host = target->host,
+        .origin = target->host,
+        .alpn = "http/1.1",
+    };
+}
+
 #endif

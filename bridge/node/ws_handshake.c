@@ -110,6 +110,26 @@ static const char *upgrade_error(const char *head, size_t length, const char *ke
     return NULL;
 }
 
+/* HTTP/1.1 101 Switching Protocols */
+static int read_status_line(const char *line, size_t length, struct ws_answer *out)
+{
+    enum { STATUS_AT = 9, REASON_AT = 13 };
+    if (length < REASON_AT - 1 || strncmp(line, "HTTP/1.", 7) != 0 || line[STATUS_AT - 1] != ' ') {
+        return ARIZMQ_EINVALID;
+    }
+    char *end = NULL;
+    long status = strtol(line + STATUS_AT, &end, 10); /* ends at the line's \r at the latest */
+    if (end != line + STATUS_AT + 3 || status < 100) {
+        return ARIZMQ_EINVALID;
+    }
+    out->status = (int)status;
+    if (length > REASON_AT) {
+        snprintf(out->reason, sizeof out->reason, "%.*s", (int)(length - REASON_AT),
+                 line + REASON_AT);
+    }
+    return ARIZMQ_OK;
+}
+
 int ws_handshake_read(const char *bytes, size_t length, const char *key, struct ws_answer *out)
 {
     const char *head_end = memmem(bytes, length, "\r\n\r\n", 4);
@@ -118,14 +138,9 @@ int ws_handshake_read(const char *bytes, size_t length, const char *key, struct 
     }
     struct ws_answer answer = {.head = (size_t)(head_end - bytes) + 4};
     const char *line_end = memchr(bytes, '\r', answer.head);
-    char line[160];
-    snprintf(line, sizeof line, "%.*s", (int)(line_end - bytes), bytes);
-    int reason_at = 0;
-    if (sscanf(line, "HTTP/1.%*1[01] %3d %n", &answer.status, &reason_at) != 1 ||
-        answer.status < 100) {
+    if (read_status_line(bytes, (size_t)(line_end - bytes), &answer) != ARIZMQ_OK) {
         return ARIZMQ_EINVALID;
     }
-    snprintf(answer.reason, sizeof answer.reason, "%s", reason_at > 0 ? line + reason_at : "");
     size_t value_length = 0;
     const char *value = find_header(bytes, answer.head, "Content-Length", &value_length);
     if (value != NULL) {

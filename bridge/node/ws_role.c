@@ -17,7 +17,6 @@ static void role_prepare(struct ws *ws, struct lws_client_connect_info *info)
 {
     ws_message_init(&ws->message, ws->target.max_message_bytes);
     info->local_protocol_name = ws_role_protocol.name;
-    info->alpn = "http/1.1";
 }
 
 static int role_write(struct ws *ws, struct ws_frame *frame)
@@ -77,12 +76,11 @@ static int on_receive(struct ws *ws, const char *bytes, size_t length)
     return 0;
 }
 
-static int append_authorization(struct ws *ws, unsigned char **at, const unsigned char *end)
+static int append_authorization(struct ws *ws, unsigned char **at, unsigned char *end)
 {
     const char *value = ws->target.authorization;
     return lws_add_http_header_by_token(ws->wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
-                                        (const unsigned char *)value, (int)strlen(value), at,
-                                        (unsigned char *)(uintptr_t)end);
+                                        (const unsigned char *)value, (int)strlen(value), at, end);
 }
 
 static void on_connection_error(struct ws *ws, const char *text)

@@ -14,7 +14,7 @@
 #define HOST6 "\\[[0-9A-Fa-f:.]{2,45}\\]"
 
 const struct config_rule config_rules[] = {
-    {.path = "nodes", .allowed = "a list of 1 to 256 nodes"},
+    {.path = "nodes", .allowed = "a list of 1 to 4096 nodes"},
     {.path = "nodes[].name",
      .variable = "ARIZMQ_NODE_NAME",
      .pattern = "^[A-Za-z0-9._-]{1,64}$",
@@ -97,6 +97,11 @@ const struct config_rule config_rules[] = {
      .initial = "200000",
      .min = 1,
      .max = 10000000},
+    {.path = "limits.heartbeat_first_tokens",
+     .variable = "ARIZMQ_LIMITS_HEARTBEAT_FIRST_TOKENS",
+     .initial = "1000",
+     .min = 1,
+     .max = 100000},
     {.path = "limits.receive_buffer_bytes",
      .variable = "ARIZMQ_LIMITS_RECEIVE_BUFFER_BYTES",
      .initial = "65536",

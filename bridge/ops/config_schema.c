@@ -9,7 +9,7 @@
 #include "ops/log.h"
 
 enum {
-    NODES_MAX = 256,
+    NODES_MAX = 4096,
     APPS_MAX = 32,
     PUBLISH_MAX = 16,
     TEXT_MAX = 256,
@@ -97,6 +97,8 @@ static const cyaml_schema_value_t publish_schema = {
 static const cyaml_schema_field_t limits_fields[] = {
     CYAML_FIELD_UINT("max_event_bytes", OPTIONAL, struct config_limits, max_event_bytes),
     CYAML_FIELD_UINT("max_counters", OPTIONAL, struct config_limits, max_counters),
+    CYAML_FIELD_UINT("heartbeat_first_tokens", OPTIONAL, struct config_limits,
+                     heartbeat_first_tokens),
     CYAML_FIELD_UINT("receive_buffer_bytes", OPTIONAL, struct config_limits, receive_buffer_bytes),
     CYAML_FIELD_END,
 };

@@ -155,12 +155,24 @@ static void raise_file_limit(void)
     }
 }
 
+/* Starting OpenSSL costs 4 MB of memory, which a bridge without wss:// can do without. */
+static bool uses_tls(const struct config *config)
+{
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        if (config->nodes[i].use_tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int create_context(struct service *service)
 {
     lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
-        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   (uses_tls(service->config) ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
         .pt_serv_buf_size = service->config->limits.receive_buffer_bytes,
         .user = service,
     };
@@ -201,12 +213,22 @@ static int adopt_signals(struct service *service)
     return wsi != NULL ? ARIZMQ_OK : ARIZMQ_EIO;
 }
 
+/* The configured bounds stand among the metrics, beside what they bound. */
+static void show_bounds(const struct config *config)
+{
+    metrics_set(METRIC_COUNTERS_MAX, config->limits.max_counters);
+    metrics_set(METRIC_EVENT_BYTES_MAX, config->limits.max_event_bytes);
+    metrics_set(METRIC_RECEIVE_BUFFER_BYTES, config->limits.receive_buffer_bytes);
+    metrics_set(METRIC_HEARTBEAT_FIRST_TOKENS_MAX, config->limits.heartbeat_first_tokens);
+    metrics_set(METRIC_STOP_TIMEOUT_MS, config->stop_timeout_ms);
+}
+
 /* libzmq's threads inherit the blocked signals, so this comes after adopt_signals(). */
 static int create_parts(struct service *service, char *error, size_t error_size)
 {
     zsys_handler_set(NULL); /* or CZMQ would take SIGTERM and SIGINT for itself */
     zsys_set_io_threads((size_t)service->config->io_threads);
-    metrics_set(METRIC_COUNTERS_MAX, service->config->limits.max_counters);
+    show_bounds(service->config);
     int result = pipeline_create(service->config, &service->pipeline, error, error_size);
     if (result != ARIZMQ_OK) {
         return result;

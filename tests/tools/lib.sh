@@ -83,35 +83,41 @@ packages_install() {
     rm -f "$log"
 }
 
-# Runs a command as the one who called sudo, so that what is built belongs to them; without sudo
-# it simply runs it.
-as_owner() {
-    if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
-        HOME=$(getent passwd "$SUDO_UID" | cut -d: -f6) setpriv --reuid "$SUDO_UID" \
-            --regid "${SUDO_GID:-$SUDO_UID}" --init-groups -- "$@"
-    else
-        "$@"
-    fi
-}
+# Put before a command it runs as the one who called sudo, so that what is built belongs to them;
+# empty without sudo. An array, so that a background job's pid is that of the command itself.
+ARIZMQ_AS_OWNER=()
+if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 ]]; then
+    ARIZMQ_AS_OWNER=(env "HOME=$(getent passwd "$SUDO_UID" | cut -d: -f6)" setpriv
+        --reuid "$SUDO_UID" --regid "${SUDO_GID:-$SUDO_UID}" --init-groups --)
+fi
 
 # Hands a build directory that an earlier run as root left behind to the one who called sudo.
 own_build_dir() {
-    if ((EUID == 0)) && [[ ${SUDO_UID:-0} != 0 && -d $1 && $(stat -c %u "$1") != "$SUDO_UID" ]]; then
+    if ((${#ARIZMQ_AS_OWNER[@]} > 0)) && [[ -d $1 && $(stat -c %u "$1") != "$SUDO_UID" ]]; then
         chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$1"
+    fi
+}
+
+# The build directory of a preset, as CMakePresets.json has it.
+build_dir() {
+    if [[ $1 == release ]]; then
+        printf 'build'
+    else
+        printf 'build-%s' "$1"
     fi
 }
 
 # Configures the preset $1 where that was not done yet, and builds. In the source directory;
 # further arguments go to the build. The second run compiles what changed and nothing else.
 build_preset() {
-    local preset=$1 dir=build
+    local preset=$1 dir
     shift
-    [[ $preset == release ]] || dir=build-$preset
+    dir=$(build_dir "$preset")
     own_build_dir "$dir"
     if [[ ! -f $dir/build.ninja && ! -f $dir/Makefile ]]; then
-        as_owner cmake --preset "$preset" -G Ninja || return
+        "${ARIZMQ_AS_OWNER[@]}" cmake --preset "$preset" -G Ninja || return
     fi
-    as_owner cmake --build --preset "$preset" -j "${ARIZMQ_JOBS:-2}" "$@"
+    "${ARIZMQ_AS_OWNER[@]}" cmake --build --preset "$preset" -j "${ARIZMQ_JOBS:-2}" "$@"
 }
 
 # Prints the address of the Debian archive that this machine's apt uses; nothing where it uses

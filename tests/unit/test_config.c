@@ -41,6 +41,7 @@ Test(config, example_has_the_defaults)
     cr_expect_eq(config->limits.max_event_bytes, 4 << 20);
     cr_expect_eq(memcmp(&config->limits, &bare->limits, sizeof config->limits), 0);
     cr_expect_eq(config->limits.max_counters, 200000);
+    cr_expect_eq(config->limits.heartbeat_first_tokens, 1000);
     cr_expect_eq(config->limits.receive_buffer_bytes, 65536);
     cr_expect(config->heartbeat_ms == 1000 && bare->heartbeat_ms == 1000);
     cr_expect(config->stop_timeout_ms == 5000 && bare->stop_timeout_ms == 5000);
@@ -153,6 +154,7 @@ Test(config, reads_every_key)
     cr_expect_str_eq(config->publish[2].endpoint, "ipc:///run/arizmq/events");
     cr_expect_eq(config->limits.max_event_bytes, 1073741824);
     cr_expect_eq(config->limits.max_counters, 1);
+    cr_expect_eq(config->limits.heartbeat_first_tokens, 7);
     cr_expect_eq(config->limits.receive_buffer_bytes, 1024);
     cr_expect_eq(config->heartbeat_ms, 10);
     cr_expect_eq(config->stop_timeout_ms, 10);

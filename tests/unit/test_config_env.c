@@ -168,7 +168,7 @@ Test(config_env, environment_errors_name_the_variable)
 Test(config_env, what_the_environment_leaves_out_is_named)
 {
     must_refuse(NULL, NULL,
-                "environment: nodes: is missing; allowed: a list of 1 to 256 nodes, or ARI_URL, "
+                "environment: nodes: is missing; allowed: a list of 1 to 4096 nodes, or ARI_URL, "
                 "ARI_USERNAME, ARI_PASSWORD and ARI_APPLICATION in the environment");
     must_refuse(NULL, ENVIRONMENT("ARI_USERNAME=u"),
                 "environment: ARI_URL: is missing; allowed: ws://HOST[:PORT]/ari or "

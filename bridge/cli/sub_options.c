@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The arguments and the manual of `arizmq sub`. Called once, before anything is opened. A wrong
+ * value gets one line that names it and what is allowed.
+ */
+#include "cli/sub_options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arizmq/gaps.h"
+#include "cli/exit_status.h"
+#include "cli/manual.h"
+
+enum {
+    KEY_VIEW = 0x100,
+    KEY_JSON,
+    KEY_PRETTY,
+    KEY_TOPICS,
+    KEY_HUMAN,
+    KEY_HEARTBEATS,
+    KEY_COLOR,
+    KEY_RCVHWM,
+};
+
+static const struct manual sub_manual = {
+    .name = "arizmq sub",
+    .summary = "look at the events that arizmqd publishes",
+    .synopsis = "arizmq sub [OPTION]... [PREFIX]...\n",
+    .description =
+        "Subscribes to every PREFIX of a topic, or to everything, and writes what comes. Topics\n"
+        "are\n"
+        "\n"
+        "    {type}/{app}/{node}/{id}/    in the view events\n"
+        "    {kind}/{id}/{type}/{node}/   in the view objects\n"
+        "\n"
+        "A terminal gets one line for a person; a pipe or file gets one JSON object a line:\n"
+        "\n"
+        "    "
+        "{\"topic\":T,\"stamp\":{\"epoch\":E,\"seq\":N,\"received_ns\":N,\"count\":[...]},"
+        "\"event\":EVENT}\n"
+        "\n"
+        "EVENT is the event byte for byte as Asterisk sent it (line breaks between its tokens\n"
+        "become spaces), or a JSON string of it where it is not JSON. Text that is no UTF-8 goes\n"
+        "into event_base64 or topic_base64 instead.\n"
+        "\n"
+        "Messages that were lost on the way are reported on standard error while they go missing,\n"
+        "so that a slow reader of the output never loses anything silently. Heartbeats of the\n"
+        "bridge are listened to for that: they show loss after which no message came, for\n"
+        "prefixes that end in the first token or at its slash. Of overlapping prefixes the widest\n"
+        "is counted. SIGINT and SIGTERM end it in good order.\n"
+        "\n"
+        "The environment variable ARIZMQ_CONNECT holds endpoints, separated by spaces, for use\n"
+        "without --connect. NO_COLOR switches colours off.\n",
+    .examples = "arizmq sub StasisStart/ StasisEnd/       calls entering and leaving applications\n"
+                "arizmq sub --view objects channel/1690.12/    all about one channel\n"
+                "arizmq sub ChannelDtmfReceived/ | jq -r .event.digit\n"
+                "arizmq sub --count 1000 --check-gaps > /dev/null && echo nothing lost\n"
+                "arizmq sub --connect tcp://a:5555 --connect tcp://b:5555 Channel\n",
+    .exit_status =
+        "0    ended by --count, by a signal, by --timeout after messages came, or because the\n"
+        "     reader of the output went away\n"
+        "1    the output could not be written, or no memory\n"
+        "2    an option or argument is wrong\n"
+        "3    --check-gaps: messages are missing\n"
+        "4    --timeout: nothing came, or less than --count asked for\n",
+};
+
+static const struct argp_option option_list[] = {
+    {"connect", 'c', "ENDPOINT", 0,
+     "Connect to this endpoint, tcp://HOST:PORT or ipc://PATH; may be given several times "
+     "(default tcp://127.0.0.1:5555 for events, tcp://127.0.0.1:5556 for objects)",
+     0},
+    {"view", KEY_VIEW, "VIEW", 0, "Which view that is: events (default) or objects", 0},
+    {"human", KEY_HUMAN, NULL, 0, "Write lines for a person, in a pipe too", 1},
+    {"json", KEY_JSON, NULL, 0, "Write one JSON object a line, on a terminal too", 1},
+    {"pretty", KEY_PRETTY, NULL, 0, "Write topic, stamp and the event indented", 1},
+    {"topics", KEY_TOPICS, NULL, 0, "Write topics only", 1},
+    {"color", KEY_COLOR, "WHEN", 0, "Colours: auto (default, on a terminal), always or never", 1},
+    {"heartbeats", KEY_HEARTBEATS, NULL, 0,
+     "Show the bridge's heartbeats too; otherwise only a prefix that begins their topic, the "
+     "empty one excepted, does",
+     1},
+    {"count", 'n', "N", 0, "End after N messages were written", 2},
+    {"timeout", 't', "SECONDS", 0, "End after this time, fractions allowed", 2},
+    {"check-gaps", 'g', NULL, 0,
+     "At the end report for each prefix what was received and what is missing, and end with "
+     "status 3 if anything is",
+     2},
+    {"rcvhwm", KEY_RCVHWM, "N", 0,
+     "Messages of each bridge that may wait here for a slow output (default 100000)", 2},
+    MANUAL_OPTIONS,
+    {0},
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state);
+static const struct argp parser = {.options = option_list, .parser = parse_option};
+
+static void append(struct argp_state *state, const char ***list, size_t *count, const char *item)
+{
+    const char **longer = realloc(*list, (*count + 1) * sizeof *longer);
+    if (longer == NULL) {
+        argp_failure(state, EXIT_STATUS_FAILED, 0, "no memory for the arguments");
+        return;
+    }
+    longer[(*count)++] = item;
+    *list = longer;
+}
+
+static uint64_t parse_number(struct argp_state *state, const char *option, const char *text,
+                             uint64_t max)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number < 1 || number > max) {
+        argp_failure(state, EXIT_STATUS_USAGE, 0, "%s: \"%s\" is not allowed; allowed: 1 to %llu",
+                     option, text, (unsigned long long)max);
+    }
+    return number;
+}
+
+static uint64_t parse_seconds(struct argp_state *state, const char *text)
+{
+    const double max = 1e9;
+    char *end = NULL;
+    double seconds = strtod(text, &end);
+    if (end == text || *end != '\0' || !(seconds >= 0.001) || seconds > max) {
+        argp_failure(state, EXIT_STATUS_USAGE, 0,
+                     "--timeout: \"%s\" is not allowed; allowed: 0.001 to 1000000000 seconds",
+                     text);
+    }
+    return (uint64_t)(seconds * 1000 + 0.5);
+}
+
+/* Returns the index of the text in the list. */
+static unsigned parse_word(struct argp_state *state, const char *option, const char *text,
+                           const char *const words[], const char *allowed)
+{
+    unsigned i = 0;
+    while (words[i] != NULL && strcmp(words[i], text) != 0) {
+        i++;
+    }
+    if (words[i] == NULL) {
+        argp_failure(state, EXIT_STATUS_USAGE, 0, "%s: \"%s\" is not allowed; allowed: %s", option,
+                     text, allowed);
+    }
+    return i;
+}
+
+static void parse_prefix(struct argp_state *state, const char *text)
+{
+    struct sub_options *options = state->input;
+    struct arizmq_gaps *gaps = NULL;
+    if (arizmq_gaps_create(&text, 1, 1, &gaps) != 0) {
+        argp_failure(state, EXIT_STATUS_USAGE, 0,
+                     "prefix \"%s\" matches no topic; allowed: at most %d bytes and %d tokens",
+                     text, ARIZMQ_TOPIC_BYTES_MAX, ARIZMQ_STAMP_TOKENS_MAX);
+    }
+    arizmq_gaps_destroy(&gaps);
+    append(state, &options->prefixes, &options->prefixes_count, text);
+}
+
+/* What decides whether colours are used where nothing was said. */
+static bool terminal_has_colors(void)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0') &&
+           (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+static bool parse_color(struct argp_state *state, const char *text)
+{
+    static const char *const words[] = {"auto", "always", "never", NULL};
+    unsigned when = parse_word(state, "--color", text, words, "auto, always, never");
+    return when == 0 ? terminal_has_colors() : when == 1;
+}
+
+static enum message_view parse_view(struct argp_state *state, const char *text)
+{
+    static const char *const words[] = {
+        [MESSAGE_VIEW_EVENTS] = "events", [MESSAGE_VIEW_OBJECTS] = "objects", NULL};
+    return (enum message_view)parse_word(state, "--view", text, words, "events, objects");
+}
+
+/* After the last argument: what was not given. */
+static void fill_defaults(struct argp_state *state)
+{
+    struct sub_options *options = state->input;
+    if (options->prefixes_count == 0) {
+        append(state, &options->prefixes, &options->prefixes_count, "");
+    }
+    const char *variable = getenv("ARIZMQ_CONNECT");
+    if (options->endpoints_count == 0 && variable != NULL) {
+        options->environment = strdup(variable);
+        if (options->environment == NULL) {
+            argp_failure(state, EXIT_STATUS_FAILED, 0, "no memory for ARIZMQ_CONNECT");
+        }
+        char *rest = options->environment;
+        for (char *endpoint = strtok_r(rest, " \t\n", &rest); endpoint != NULL;
+             endpoint = strtok_r(NULL, " \t\n", &rest)) {
+            append(state, &options->endpoints, &options->endpoints_count, endpoint);
+        }
+    }
+    if (options->endpoints_count == 0) {
+        append(state, &options->endpoints, &options->endpoints_count,
+               options->style.view == MESSAGE_VIEW_EVENTS ? "tcp://127.0.0.1:5555"
+                                                          : "tcp://127.0.0.1:5556");
+    }
+}
+
+static error_t parse_form(int key, struct sub_options *options)
+{
+    switch (key) {
+    case KEY_HUMAN:
+        options->style.form = PRINT_FORM_HUMAN;
+        return 0;
+    case KEY_JSON:
+        options->style.form = PRINT_FORM_JSON;
+        return 0;
+    case KEY_PRETTY:
+        options->style.form = PRINT_FORM_PRETTY;
+        return 0;
+    case KEY_TOPICS:
+        options->style.form = PRINT_FORM_TOPICS;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    struct sub_options *options = state->input;
+    switch (key) {
+    case 'c':
+        append(state, &options->endpoints, &options->endpoints_count, argument);
+        return 0;
+    case 'n':
+        options->messages_max = parse_number(state, "--count", argument, UINT64_MAX - 1);
+        return 0;
+    case 't':
+        options->timeout_ms = parse_seconds(state, argument);
+        return 0;
+    case 'g':
+        options->check_gaps = true;
+        return 0;
+    case KEY_VIEW:
+        options->style.view = parse_view(state, argument);
+        return 0;
+    case KEY_COLOR:
+        options->style.use_color = parse_color(state, argument);
+        return 0;
+    case KEY_RCVHWM:
+        options->rcvhwm = (int)parse_number(state, "--rcvhwm", argument, SUB_RCVHWM_MAX);
+        return 0;
+    case KEY_HEARTBEATS:
+        options->heartbeats = true;
+        return 0;
+    case MANUAL_KEY_HELP:
+        manual_write(stdout, &sub_manual, &parser);
+        exit(EXIT_STATUS_OK);
+    case MANUAL_KEY_USAGE:
+        manual_write_usage(stdout, &sub_manual);
+        exit(EXIT_STATUS_OK);
+    case ARGP_KEY_ARG:
+        parse_prefix(state, argument);
+        return 0;
+    case ARGP_KEY_END:
+        fill_defaults(state);
+        return 0;
+    default:
+        return parse_form(key, options);
+    }
+}
+
+void sub_options_parse(int argc, char **argv, struct sub_options *out)
+{
+    struct sub_options options = {
+        .messages_max = UINT64_MAX,
+        .rcvhwm = SUB_RCVHWM_DEFAULT,
+        .style = {.form = isatty(STDOUT_FILENO) ? PRINT_FORM_HUMAN : PRINT_FORM_JSON,
+                  .use_color = terminal_has_colors()},
+    };
+    argp_err_exit_status = EXIT_STATUS_USAGE;
+    argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, &options);
+    *out = options;
+}
+
+void sub_options_clear(struct sub_options *options)
+{
+    free(options->prefixes);
+    free(options->endpoints);
+    free(options->environment);
+    *options = (struct sub_options){0};
+}
+
+const char *sub_options_heartbeat(const struct sub_options *options)
+{
+    return options->style.view == MESSAGE_VIEW_EVENTS ? ARIZMQ_HEARTBEAT_EVENTS
+                                                      : ARIZMQ_HEARTBEAT_OBJECTS;
+}
