@@ -313,3 +313,35 @@ Test(own_events, tell_the_life_of_a_link, .timeout = 900)
     }
     cr_assert_eq(status, 0, "own events do not satisfy their schema");
 }
+
+static bool is_step_of_leaving(const char *line, const void *argument)
+{
+    (void)argument;
+    return strncmp(line, "event rest DELETE ", strlen("event rest DELETE ")) == 0 ||
+           (strncmp(line, "event frame ", strlen("event frame ")) == 0 &&
+            strstr(line, " opcode=8 ") != NULL);
+}
+
+/* Closing while device states are on their way can lock an Asterisk up for good. */
+Test(own_events, device_states_are_unsubscribed_before_the_close, .timeout = 600)
+{
+    static const char *const steps[] = {
+        "event rest DELETE applications/replay/subscription via=http status=200",
+        "event frame id="};
+    struct fake *fake = scene_start_deaf_fake();
+    struct daemon *daemon =
+        scene_start_daemon("nodes:\n" FLOW_NODE ", subscribe_all: true" FLOW_NODE_END FLOW_PUBLISH,
+                           "pbx1", fake->port, "replay");
+    scene_let_connect(fake, 1);
+    cr_assert_not_null(
+        fake_await_event(fake, "rest GET applications/replay via=http", FLOW_TIMEOUT_MS));
+    cr_assert_eq(process_signal(daemon->process, SIGTERM), ARIZMQ_OK);
+    for (int i = 0; i < 2; i++) {
+        const char *line = process_await_line(fake->process, PROCESS_STDOUT, is_step_of_leaving,
+                                              NULL, FLOW_TIMEOUT_MS);
+        cr_assert(line && strncmp(line, steps[i], strlen(steps[i])) == 0, "step %d is \"%s\"",
+                  i + 1, line ? line : "missing");
+    }
+    scene_stop_daemon(&daemon);
+    fake_stop(&fake);
+}
