@@ -85,7 +85,7 @@ static char *rule_apply(const json_t *rule, const json_t *json, const char **kin
         }
     }
     free(scheme);
-    return strdup(colon + 1);
+    return colon[1] ? strdup(colon + 1) : NULL;
 }
 
 static void objects_read(struct expect_event *event)

@@ -16,6 +16,24 @@
 #include "arizmq/error.h"
 #include "arizmq/gaps.h"
 
+/* Whose log a failing test shows. */
+static struct daemon *running;
+
+/* Writes to the test's stderr what the daemon said and whether it still lives. */
+static void show_daemon(void)
+{
+    if (!running) {
+        return;
+    }
+    int status = process_wait(running->process, 0);
+    process_dump(running->process);
+    if (status == ARIZMQ_ENOTFOUND) {
+        fprintf(stderr, "the daemon runs\n");
+    } else {
+        fprintf(stderr, "the daemon has ended with status %d\n", status);
+    }
+}
+
 struct daemon *scene_start_daemon(const char *format, ...)
 {
     char *config = NULL;
@@ -30,11 +48,13 @@ struct daemon *scene_start_daemon(const char *format, ...)
         process_dump(daemon->process);
         cr_assert_fail("the daemon did not bind its views");
     }
+    running = daemon;
     return daemon;
 }
 
 void scene_stop_daemon(struct daemon **daemon)
 {
+    running = NULL;
     cr_assert_eq(daemon_stop(daemon, FLOW_TIMEOUT_MS), 0);
 }
 
@@ -73,6 +93,9 @@ void scene_let_connect(struct fake *fake, unsigned links)
 void scene_receive(struct subscriber *subscriber, struct subscriber_message *out)
 {
     int result = subscriber_receive(subscriber, FLOW_TIMEOUT_MS, out);
+    if (result != ARIZMQ_OK) {
+        show_daemon();
+    }
     cr_assert_eq(result, ARIZMQ_OK, "no message came (%d)", result);
 }
 
