@@ -75,8 +75,27 @@ bool process_line_contains(const char *line, const void *argument)
     return strstr(line, argument) != NULL;
 }
 
+/* The environment without what the tests themselves are told by it (ARIZMQ_TEST_…), which is no
+ * configuration of a program that they run. The array is malloc'd. */
+static char **environment_create(void)
+{
+    static const char own[] = "ARIZMQ_TEST_";
+    size_t count = 0;
+    while (environ[count]) {
+        count++;
+    }
+    char **kept = calloc(count + 1, sizeof *kept);
+    for (size_t i = 0, next = 0; kept && i < count; i++) {
+        if (strncmp(environ[i], own, sizeof own - 1) != 0) {
+            kept[next++] = environ[i];
+        }
+    }
+    return kept;
+}
+
 /* In the child, between fork() and exec(): only async-signal-safe calls. */
-static _Noreturn void child_exec(const char *const *argv, const int pipes[3][2], pid_t parent)
+static _Noreturn void child_exec(const char *const *argv, char *const *environment,
+                                 const int pipes[3][2], pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -86,7 +105,7 @@ static _Noreturn void child_exec(const char *const *argv, const int pipes[3][2],
         dup2(pipes[1][1], STDOUT_FILENO) < 0 || dup2(pipes[2][1], STDERR_FILENO) < 0) {
         _exit(126);
     }
-    execv(argv[0], (char *const *)argv);
+    execve(argv[0], (char *const *)argv, environment);
     dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
@@ -106,7 +125,8 @@ int process_start(const char *const *argv, struct process **out)
 {
     int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     struct process *process = calloc(1, sizeof *process);
-    if (!process || pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) ||
+    char **environment = environment_create();
+    if (!process || !environment || pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) ||
         pipe2(pipes[2], O_CLOEXEC)) {
         goto failed;
     }
@@ -116,8 +136,9 @@ int process_start(const char *const *argv, struct process **out)
         goto failed;
     }
     if (process->pid == 0) {
-        child_exec(argv, pipes, parent);
+        child_exec(argv, environment, pipes, parent);
     }
+    free(environment);
     process->input = pipes[0][1];
     process->streams[PROCESS_STDOUT].fd = pipes[1][0];
     process->streams[PROCESS_STDERR].fd = pipes[2][0];
@@ -127,6 +148,7 @@ int process_start(const char *const *argv, struct process **out)
     return ARIZMQ_OK;
 failed:
     pipes_close(pipes);
+    free(environment);
     free(process);
     return ARIZMQ_EIO;
 }
@@ -141,7 +163,13 @@ static void stream_add_line(struct stream *stream, const char *text, size_t leng
         }
         stream->lines = grown;
     }
-    stream->lines[stream->count++] = (struct line){.text = strndup(text, length)};
+    char *copy = malloc(length + 1); /* not strndup(): there is no NUL behind the text */
+    if (!copy) {
+        abort();
+    }
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    stream->lines[stream->count++] = (struct line){.text = copy};
 }
 
 static void stream_read(struct stream *stream)

@@ -28,7 +28,8 @@ typedef bool process_line_predicate(const char *line, const void *argument);
 process_line_predicate process_line_begins_with;
 process_line_predicate process_line_contains;
 
-/* Starts argv[0], a path, with a NULL-terminated argv. Returns 0 or ARIZMQ_EIO. */
+/* Starts argv[0], a path, with a NULL-terminated argv and the test's environment without its
+ * ARIZMQ_TEST_… variables. Returns 0 or ARIZMQ_EIO. */
 int process_start(const char *const *argv, struct process **out);
 
 /* Kills it if it still runs, waits for it and forgets everything; nulls the pointer. */
