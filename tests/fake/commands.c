@@ -85,6 +85,25 @@ static void run_send_hex(struct fake *fake, struct session *session, char *rest)
     session_flush(session);
 }
 
+/* Bytes of a message that is too large to be built: one character again and again. */
+static void run_pour(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    unsigned long size;
+    if (!console_parse_number(console_next_word(&rest), MESSAGE_MAX, &size)) {
+        return;
+    }
+    char *filler = malloc(size + 1);
+    if (!filler) {
+        abort();
+    }
+    memset(filler, *rest ? *rest : 'x', size);
+    session_send_raw(session, filler, size);
+    free(filler);
+    console_ok("bytes=%lu", size);
+    session_flush(session);
+}
+
 static void run_play(struct fake *fake, struct session *session, char *rest)
 {
     const char *path = fake->recording;
@@ -416,6 +435,18 @@ static void run_rest_delay(struct fake *fake, struct session *session, char *res
     }
 }
 
+static void run_rest_answers(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    const char *word = console_next_word(&rest);
+    if (!word || (strcmp(word, "on") != 0 && strcmp(word, "off") != 0)) {
+        console_error("rest-answers: \"%s\" is no choice; allowed: on, off", word ? word : "");
+        return;
+    }
+    fake->swallows_answers = strcmp(word, "off") == 0;
+    console_done();
+}
+
 static void override_remove(struct fake *fake, const char *prefix)
 {
     for (struct rest_override **at = &fake->overrides; *at;) {
@@ -493,6 +524,7 @@ static const struct console_command commands[] = {
     {"stop-play", true, run_stop_play},
     {"send", true, run_send},
     {"send-hex", true, run_send_hex},
+    {"pour", true, run_pour},
     {"fragment", true, run_fragment},
     {"fragment-every", true, run_fragment_every},
     {"fragment-with-ping", true, run_fragment_with_ping},
@@ -512,6 +544,7 @@ static const struct console_command commands[] = {
     {"listen", false, run_listen},
     {"drop-all", false, run_drop_all},
     {"rest-delay", false, run_rest_delay},
+    {"rest-answers", false, run_rest_answers},
     {"rest-status", false, run_rest_status},
     {"stats", false, run_stats},
     {"quit", false, run_quit},
