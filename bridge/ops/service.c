@@ -72,14 +72,17 @@ static void on_subscriptions(lws_sorted_usec_list_t *sul)
 static void on_stopping(lws_sorted_usec_list_t *sul)
 {
     struct service *service = lws_container_of(sul, struct service, stopping);
-    bool is_late = clock_monotonic_ms() >= service->stop_by_ms;
+    /* The last quarter belongs to the subscribers, who are still to get what is under way. */
+    bool is_late =
+        clock_monotonic_ms() + service->config->stop_timeout_ms / 4 >= service->stop_by_ms;
     if (!nodes_are_stopped(service->nodes) && !is_late) {
         again_in(service, sul, on_stopping, STOP_POLL_MS);
         return;
     }
-    if (is_late) {
-        log_warning("stop_timeout", "not all links closed within stop_timeout_ms (%u); leaving",
+    if (!nodes_are_stopped(service->nodes)) {
+        log_warning("stop_timeout", "not all links closed in time (stop_timeout_ms is %u); leaving",
                     service->config->stop_timeout_ms);
+        nodes_abort(service->nodes);
     }
     json_t *json = own_event_create("ArizmqStopping", "-", "-", clock_wall_ns());
     json_object_set_new(json, "epoch", json_integer((json_int_t)pipeline_epoch(service->pipeline)));
@@ -251,6 +254,15 @@ static int service_start(struct service *service)
     return ARIZMQ_OK;
 }
 
+/* What a stop has left of its time for the subscribers, at least that quarter. */
+static int linger_ms(const struct service *service)
+{
+    uint32_t all_ms = service->config->stop_timeout_ms;
+    uint64_t now = clock_monotonic_ms();
+    uint64_t left_ms = service->stop_by_ms > now ? service->stop_by_ms - now : 0;
+    return (int)(left_ms > all_ms / 4 ? left_ms : all_ms / 4);
+}
+
 int service_run(const struct config *config)
 {
     struct service service = {.config = config, .signals = -1};
@@ -269,7 +281,7 @@ int service_run(const struct config *config)
         lws_context_destroy(service.context);
     }
     uint64_t seq = service.pipeline != NULL ? pipeline_seq(service.pipeline) : 0;
-    pipeline_destroy(&service.pipeline, (int)config->stop_timeout_ms);
+    pipeline_destroy(&service.pipeline, linger_ms(&service));
     zsys_shutdown();
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);
