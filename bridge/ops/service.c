@@ -33,6 +33,8 @@ enum {
     SUBSCRIPTIONS_EVERY_MS = 100,
     STOP_POLL_MS = 5,
     FILES_WANTED = 65536, /* each subscriber and each link is one */
+    FILES_NEEDED = 32,    /* without any link; libzmq aborts where it gets none */
+    FILES_PER_LINK = 2,   /* its WebSocket and a request */
 };
 
 struct service {
@@ -158,6 +160,23 @@ static void raise_file_limit(void)
     }
 }
 
+static int check_file_limit(const struct config *config, char *error, size_t error_size)
+{
+    unsigned needed = FILES_NEEDED;
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        needed += config->nodes[i].apps_count * FILES_PER_LINK;
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
+        snprintf(error, error_size,
+                 "only %llu files may be open (ulimit -n); this configuration needs %u and one for "
+                 "each subscriber",
+                 (unsigned long long)limit.rlim_cur, needed);
+        return ARIZMQ_EIO;
+    }
+    return ARIZMQ_OK;
+}
+
 /* Starting OpenSSL costs 4 MB of memory, which a bridge without wss:// can do without. */
 static bool uses_tls(const struct config *config)
 {
@@ -234,7 +253,10 @@ static int service_start(struct service *service)
 {
     char error[ERROR_SIZE] = "no memory for the event loop";
     raise_file_limit();
-    int result = create_context(service);
+    int result = check_file_limit(service->config, error, sizeof error);
+    if (result == ARIZMQ_OK) {
+        result = create_context(service);
+    }
     if (result == ARIZMQ_OK) {
         result = adopt_signals(service);
         if (result != ARIZMQ_OK) {
