@@ -141,7 +141,13 @@ static void stream_add_line(struct stream *stream, const char *text, size_t leng
         }
         stream->lines = grown;
     }
-    stream->lines[stream->count++] = (struct line){.text = strndup(text, length)};
+    char *copy = malloc(length + 1); /* not strndup(): there is no NUL behind the text */
+    if (!copy) {
+        abort();
+    }
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    stream->lines[stream->count++] = (struct line){.text = copy};
 }
 
 static void stream_read(struct stream *stream)
