@@ -75,7 +75,9 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
     if (value == NULL) {
         return false;
     }
-    out->kind = object_kind_names[rule->kind];
+    if (rule->form != OBJECT_FORM_URI) {
+        out->kind = object_kind_names[rule->kind];
+    }
     out->parts = 1;
     switch ((enum object_form)rule->form) {
     case OBJECT_FORM_STRING:
