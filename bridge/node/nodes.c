@@ -143,6 +143,13 @@ void nodes_stop(struct nodes *self)
     }
 }
 
+void nodes_abort(struct nodes *self)
+{
+    for (unsigned i = 0; i < self->links_count; i++) {
+        link_abort(self->links[i]);
+    }
+}
+
 bool nodes_are_stopped(const struct nodes *self)
 {
     for (unsigned i = 0; i < self->links_count; i++) {

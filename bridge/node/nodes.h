@@ -33,6 +33,9 @@ void nodes_start(struct nodes *self);
 
 /* Begins the planned end of every link. */
 void nodes_stop(struct nodes *self);
+/* What has not stopped by now ends at once. */
+void nodes_abort(struct nodes *self);
+
 bool nodes_are_stopped(const struct nodes *self);
 
 /* To be called on LWS_CALLBACK_EVENT_WAIT_CANCELLED: another thread has something to tell. */

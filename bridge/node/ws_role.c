@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/ssl.h>
+
 #include "base/clock.h"
 #include "node/ws_private.h"
 #include "ops/metrics.h"
@@ -91,6 +93,14 @@ static void on_connection_error(struct ws *ws, const char *text)
         snprintf(detail, sizeof detail, "%u", status);
         ws_set_ended(ws, WS_END_REFUSED, (int)status, detail);
         return;
+    }
+    /* libwebsockets says no more than that TLS has failed; OpenSSL knows of the certificate. */
+    SSL *ssl = lws_get_ssl(ws->wsi);
+    long verdict = ssl != NULL && ws->target.verify ? SSL_get_verify_result(ssl) : X509_V_OK;
+    if (verdict != X509_V_OK) {
+        snprintf(detail, sizeof detail, "the server's certificate is not accepted: %s",
+                 X509_verify_cert_error_string(verdict));
+        text = detail;
     }
     ws_set_ended(ws, WS_END_UNREACHABLE, 0, text != NULL ? text : "cannot connect");
 }

@@ -118,6 +118,18 @@ static void run_rest_delay(struct fake *fake, struct session *session, char *res
     }
 }
 
+static void run_rest_answers(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    const char *word = console_next_word(&rest);
+    if (!word || (strcmp(word, "on") != 0 && strcmp(word, "off") != 0)) {
+        console_error("rest-answers: \"%s\" is no choice; allowed: on, off", word ? word : "");
+        return;
+    }
+    fake->swallows_answers = strcmp(word, "off") == 0;
+    console_done();
+}
+
 static void override_remove(struct fake *fake, const char *prefix)
 {
     for (struct rest_override **at = &fake->overrides; *at;) {
@@ -199,6 +211,7 @@ const struct console_command console_server_commands[] = {
     {"listen", false, run_listen},
     {"drop-all", false, run_drop_all},
     {"rest-delay", false, run_rest_delay},
+    {"rest-answers", false, run_rest_answers},
     {"rest-status", false, run_rest_status},
     {"stats", false, run_stats},
     {"quit", false, run_quit},

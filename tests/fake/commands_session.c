@@ -86,6 +86,25 @@ static void run_send_hex(struct fake *fake, struct session *session, char *rest)
     session_flush(session);
 }
 
+/* Bytes of a message that is too large to be built: one character again and again. */
+static void run_pour(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    unsigned long size;
+    if (!console_parse_number(console_next_word(&rest), MESSAGE_MAX, &size)) {
+        return;
+    }
+    char *filler = malloc(size + 1);
+    if (!filler) {
+        abort();
+    }
+    memset(filler, *rest ? *rest : 'x', size);
+    session_send_raw(session, filler, size);
+    free(filler);
+    console_ok("bytes=%lu", size);
+    session_flush(session);
+}
+
 static void run_play(struct fake *fake, struct session *session, char *rest)
 {
     const char *path = fake->recording;
@@ -315,6 +334,7 @@ const struct console_command console_session_commands[] = {
     {"stop-play", true, run_stop_play},
     {"send", true, run_send},
     {"send-hex", true, run_send_hex},
+    {"pour", true, run_pour},
     {"fragment", true, run_fragment},
     {"fragment-every", true, run_fragment_every},
     {"fragment-with-ping", true, run_fragment_with_ping},

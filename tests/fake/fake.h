@@ -67,6 +67,7 @@ struct fake {
     struct rest_override *overrides;
     int upgrade_status; /* 0: upgrades are accepted */
     bool upgrade_status_is_html;
+    bool swallows_answers; /* RESTResponses are filtered out, as an eventFilter may do */
     bool is_quitting;
     struct fake_stats stats;
 };
