@@ -73,6 +73,8 @@ int rest_send(const struct target *target, const char *method, const char *path,
     request->has_body = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
     ws_message_init(&request->body, target->max_message_bytes);
     ws_message_begin(&request->body, false);
+    char authority[TARGET_AUTHORITY_SIZE];
+    target_print_authority(target, authority);
     struct lws_client_connect_info info = {
         .context = target->context,
         .vhost = target->vhost,
@@ -80,8 +82,8 @@ int rest_send(const struct target *target, const char *method, const char *path,
         .port = target->port,
         .ssl_connection = target_tls_flags(target),
         .path = path,
-        .host = target->host,
-        .origin = target->host,
+        .host = authority,
+        .origin = authority,
         .method = method,
         .alpn = "http/1.1",
         .local_protocol_name = rest_protocol.name,

@@ -63,6 +63,8 @@ int ws_open(const struct target *target, const char *path, const struct ws_handl
 
     /* No checks of libwebsockets' own: what proves life here is told in link.c. */
     static const lws_retry_bo_t no_checks = {0};
+    char authority[TARGET_AUTHORITY_SIZE];
+    target_print_authority(target, authority);
     struct lws_client_connect_info info = {
         .context = target->context,
         .vhost = target->vhost,
@@ -70,8 +72,8 @@ int ws_open(const struct target *target, const char *path, const struct ws_handl
         .port = target->port,
         .ssl_connection = target_tls_flags(target),
         .path = path,
-        .host = target->host,
-        .origin = target->host,
+        .host = authority,
+        .origin = authority,
         .ietf_version_or_minus_one = -1,
         .opaque_user_data = ws,
         .retry_and_idle_policy = &no_checks,
