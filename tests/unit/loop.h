@@ -101,11 +101,11 @@ static inline void loop_turn(struct loop *loop)
 /* Turns the loop, and does `also` after each turn, until `condition` holds. */
 #define LOOP_UNTIL(loop, also, condition)                                                          \
     do {                                                                                           \
-        uint64_t since_ms = clock_monotonic_ms();                                                  \
+        uint64_t loop_since_ms = clock_monotonic_ms();                                             \
         while (!(condition)) {                                                                     \
             loop_turn(loop);                                                                       \
             also;                                                                                  \
-            cr_assert_lt(clock_monotonic_ms() - since_ms, LOOP_PATIENCE_MS,                        \
+            cr_assert_lt(clock_monotonic_ms() - loop_since_ms, LOOP_PATIENCE_MS,                   \
                          "waited in vain for: %s", #condition);                                    \
         }                                                                                          \
     } while (0)

@@ -369,6 +369,47 @@ OVER_BOTH(abandoned_within_the_answer)
     cr_expect_eq(talk->record.ended, 0);
 }
 
+static void abandon_on_wake(void *owner)
+{
+    struct conversation *talk = owner;
+    ws_abandon(&talk->ws);
+}
+
+/* Abandons it from another callback, in a turn of the loop that has something for it, too. */
+static void abandon_in_the_same_turn(struct conversation *talk)
+{
+    talk->loop.wake = abandon_on_wake;
+    talk->loop.owner = talk;
+    lws_cancel_service(talk->loop.context);
+    TALK_UNTIL(talk, talk->ws == NULL && (talk->peer.is_eof || talk->peer.fd < 0));
+    talk->loop.wake = NULL;
+    cr_expect_eq(talk->record.ended, 0);
+    cr_expect_eq(talk->record.opened, 0);
+}
+
+OVER_BOTH(abandoned_in_the_turn_that_connects)
+{
+    conversation_open(talk);
+    while (talk->peer.fd < 0) { /* connected as far as the kernel is concerned */
+        peer_turn(&talk->peer);
+    }
+    abandon_in_the_same_turn(talk);
+    cr_expect_eq(talk->peer.in.length, 0, "a request was sent");
+}
+
+OVER_BOTH(abandoned_in_the_turn_that_opens)
+{
+    conversation_open(talk);
+    TALK_UNTIL(talk, peer_has_head(&talk->peer));
+    char *head = peer_take_head(&talk->peer);
+    peer_accept_websocket(&talk->peer, head);
+    free(head);
+    frame_append_text(&talk->peer.out, FRAME_FINAL | WS_TEXT, "event");
+    peer_turn(&talk->peer);
+    abandon_in_the_same_turn(talk);
+    cr_expect_eq(talk->record.messages, 0);
+}
+
 OVER_BOTH(closed_before_it_was_open)
 {
     conversation_open(talk);
