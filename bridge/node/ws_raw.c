@@ -208,7 +208,9 @@ static int ws_raw_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
     (void)user;
     struct ws *ws = lws_get_opaque_user_data(wsi);
     if (ws == NULL) {
-        return 0;
+        /* Abandoned; were it to connect in the same turn of the loop, that would undo the timeout
+         * that is to end it. */
+        return reason == LWS_CALLBACK_RAW_CONNECTED || reason == LWS_CALLBACK_RAW_RX ? -1 : 0;
     }
     switch (reason) {
     case LWS_CALLBACK_RAW_CONNECTED:

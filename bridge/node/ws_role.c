@@ -110,13 +110,22 @@ static int on_peer_close(struct ws *ws, const unsigned char *payload, size_t len
     return -1;
 }
 
+/* What may still come in the turn of the loop in which the connection was abandoned; it would undo
+ * the timeout that is to end it. */
+static bool is_progress(enum lws_callback_reasons reason)
+{
+    return reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
+           reason == LWS_CALLBACK_CLIENT_ESTABLISHED || reason == LWS_CALLBACK_CLIENT_RECEIVE ||
+           reason == LWS_CALLBACK_CLIENT_WRITEABLE;
+}
+
 static int ws_role_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                             size_t length)
 {
     (void)user;
     struct ws *ws = lws_get_opaque_user_data(wsi);
     if (ws == NULL) {
-        return 0;
+        return is_progress(reason) ? -1 : 0;
     }
     ws->wsi = wsi;
     switch (reason) {
