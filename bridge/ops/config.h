@@ -34,7 +34,8 @@ struct config_tls {
 
 struct config_node {
     char *name; /* [A-Za-z0-9._-]{1,64}, unique: the {node} of every topic */
-    char *url;  /* as written: ws://HOST[:PORT]/PATH, wss:// too; the path ends in /ari */
+    char *url;  /* as written: ws://HOST[:PORT]/PATH, wss:// too; the path ends in /ari. From the
+                   environment http:// and https:// too, which arrive here as ws:// and wss:// */
     char *username;
     char *password;      /* from password, password_file or the environment; never printed */
     char *password_file; /* NULL where unused; its content without the final newline is the password
@@ -42,7 +43,8 @@ struct config_node {
     char **apps;         /* at least one; each is one WebSocket */
     unsigned apps_count;
     bool subscribe_all;      /* default false; with several apps, subscribe_all_app names the one */
-    char *subscribe_all_app; /* one of apps; after loading never NULL where subscribe_all is true */
+    char *subscribe_all_app; /* one of apps; after loading never NULL where subscribe_all is true;
+                                without meaning where it is false */
     struct config_tls tls;
     uint32_t connect_timeout_ms; /* 5000: DNS, TCP, TLS and the handshake, together */
     uint32_t liveness_ms;        /* 10000: a link is closed when nothing was heard for this long */
@@ -84,14 +86,19 @@ struct config {
     int log_level;            /* enum log_level; in YAML log: {level: error|warning|info|debug} */
 };
 
-/* One "key=value" of the environment, or of a flag; see config_load(). */
+/* Where the configuration comes from; a later member wins over an earlier one. */
 struct config_source {
     const char *file;      /* path of the YAML file; NULL: none */
     char *const *environ;  /* the process's environment, NULL-terminated; NULL: none */
     const char *log_level; /* --log-level, NULL: not given */
 };
 
-/* Loads, merges and validates. Returns 0 and a config that config_destroy() frees; or ARIZMQ_E…
+/* Loads, merges and validates. Keys outside nodes and publish have a variable ARIZMQ_… each; the
+ * ARI_… and node variables change the file's only node, or make one where the file has none. Which
+ * they are stands in docker/arizmqd.example.yaml. An unknown ARIZMQ_… variable is refused, but for
+ * those that Kubernetes sets for a service of that name (ARIZMQ_SERVICE_HOST, ARIZMQ_PORT…).
+ *
+ * Returns 0 and a config that config_destroy() frees; or ARIZMQ_E…
  * with one line without newline in error[error_size], e.g.
  *
  *     /etc/arizmqd.yaml:7: nodes[0].liveness_ms: "soon" is no number; allowed: 1000 to 600000
@@ -104,5 +111,10 @@ void config_destroy(struct config **config);
 
 /* Writes the effective configuration as YAML that config_load() would accept, secrets as "***". */
 void config_dump(const struct config *config, FILE *out);
+
+/* Checks the form of a topic template: 1 to 8 tokens, each ended by '/', each either one of {type},
+ * {app}, {node}, {kind}, {id} or a literal of A-Z a-z 0-9 . _ -. Returns 0; or ARIZMQ_EINVALID with
+ * one line in error[error_size] that names the bad token and says what is allowed. */
+int config_check_topic(const char *topic, char *error, size_t error_size);
 
 #endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One line for each key of the configuration: its variable, its default, what is allowed. The
+ * schema walk (config_shape.c), the environment (config_env.c) and the error lines read it; a test
+ * compares it with schemas/config.schema.json and docker/arizmqd.example.yaml. It decides nothing
+ * that needs two keys.
+ */
+#include "ops/config_internal.h"
+
+#include <regex.h>
+#include <string.h>
+
+#define PORT  "([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+#define HOST6 "\\[[0-9A-Fa-f:.]{2,45}\\]"
+
+const struct config_rule config_rules[] = {
+    {.path = "nodes", .allowed = "a list of 1 to 256 nodes"},
+    {.path = "nodes[].name",
+     .variable = "ARIZMQ_NODE_NAME",
+     .pattern = "^[A-Za-z0-9._-]{1,64}$",
+     .allowed = "1 to 64 of A-Z a-z 0-9 . _ -"},
+    {.path = "nodes[].url",
+     .variable = "ARI_URL",
+     .pattern = "^wss?://([A-Za-z0-9._-]{1,253}|" HOST6 ")(:" PORT ")?(/[A-Za-z0-9._~-]+)+/?$",
+     .allowed = "ws://HOST[:PORT]/ari or wss://HOST[:PORT]/ari",
+     .check = config_url_check},
+    {.path = "nodes[].username",
+     .variable = "ARI_USERNAME",
+     .pattern = "^[^:]+$",
+     .allowed = "1 to 256 bytes without ':'"},
+    {.path = "nodes[].password",
+     .variable = "ARI_PASSWORD",
+     .allowed = "1 to 1024 bytes",
+     .is_secret = true},
+    {.path = "nodes[].password_file",
+     .variable = "ARI_PASSWORD_FILE",
+     .allowed = "a file that holds the password in one line"},
+    {.path = "nodes[].apps", .variable = "ARI_APPLICATION", .allowed = "a list of 1 to 32 names"},
+    {.path = "nodes[].apps[]", .pattern = "^[^,]+$", .allowed = "1 to 70 bytes without ','"},
+    {.path = "nodes[].subscribe_all", .variable = "ARIZMQ_SUBSCRIBE_ALL", .initial = "false"},
+    {.path = "nodes[].subscribe_all_app",
+     .variable = "ARIZMQ_SUBSCRIBE_ALL_APP",
+     .pattern = "^[^,]+$",
+     .allowed = "one of this node's apps"},
+    {.path = "nodes[].tls.ca_file",
+     .variable = "ARIZMQ_TLS_CA_FILE",
+     .allowed = "a readable file in PEM format"},
+    {.path = "nodes[].tls.cert_file",
+     .variable = "ARIZMQ_TLS_CERT_FILE",
+     .allowed = "a readable file in PEM format"},
+    {.path = "nodes[].tls.key_file",
+     .variable = "ARIZMQ_TLS_KEY_FILE",
+     .allowed = "a readable file in PEM format"},
+    {.path = "nodes[].tls.verify", .variable = "ARIZMQ_TLS_VERIFY", .initial = "true"},
+    {.path = "nodes[].connect_timeout_ms",
+     .variable = "ARIZMQ_CONNECT_TIMEOUT_MS",
+     .initial = "5000",
+     .min = 100,
+     .max = 600000},
+    {.path = "nodes[].liveness_ms",
+     .variable = "ARIZMQ_LIVENESS_MS",
+     .initial = "10000",
+     .min = 1000,
+     .max = 600000},
+    {.path = "nodes[].backoff_min_ms",
+     .variable = "ARIZMQ_BACKOFF_MIN_MS",
+     .initial = "200",
+     .min = 10,
+     .max = 600000},
+    {.path = "nodes[].backoff_max_ms",
+     .variable = "ARIZMQ_BACKOFF_MAX_MS",
+     .initial = "30000",
+     .min = 10,
+     .max = 3600000},
+    {.path = "nodes[].on_replaced", .variable = "ARIZMQ_ON_REPLACED", .initial = "when_free"},
+    {.path = "nodes[].replaced_retry_ms",
+     .variable = "ARIZMQ_REPLACED_RETRY_MS",
+     .initial = "30000",
+     .min = 100,
+     .max = 3600000},
+    {.path = "publish", .allowed = "a list of 1 to 16 entries"},
+    {.path = "publish[].endpoint",
+     .pattern = "^(tcp://(\\*|[A-Za-z0-9._-]{1,253}|" HOST6 "):(\\*|" PORT
+                ")|ipc://.{1,107}|inproc://.{1,249})$",
+     .allowed = "tcp://ADDRESS:PORT, ipc://PATH or inproc://NAME"},
+    {.path = "publish[].topic",
+     .allowed = "1 to 8 tokens such as {type}/ or text/",
+     .check = config_check_topic},
+    {.path = "publish[].sndhwm", .initial = "10000", .min = 1, .max = 10000000},
+    {.path = "limits.max_event_bytes",
+     .variable = "ARIZMQ_LIMITS_MAX_EVENT_BYTES",
+     .initial = "4194304",
+     .min = 1024,
+     .max = 1073741824},
+    {.path = "limits.max_counters",
+     .variable = "ARIZMQ_LIMITS_MAX_COUNTERS",
+     .initial = "200000",
+     .min = 1,
+     .max = 10000000},
+    {.path = "limits.receive_buffer_bytes",
+     .variable = "ARIZMQ_LIMITS_RECEIVE_BUFFER_BYTES",
+     .initial = "65536",
+     .min = 1024,
+     .max = 16777216},
+    {.path = "heartbeat_ms",
+     .variable = "ARIZMQ_HEARTBEAT_MS",
+     .initial = "1000",
+     .min = 10,
+     .max = 3600000},
+    {.path = "stop_timeout_ms",
+     .variable = "ARIZMQ_STOP_TIMEOUT_MS",
+     .initial = "5000",
+     .min = 10,
+     .max = 600000},
+    {.path = "io_threads", .variable = "ARIZMQ_IO_THREADS", .initial = "1", .min = 1, .max = 64},
+    {.path = "log.level", .variable = "ARIZMQ_LOG_LEVEL", .initial = "info"},
+};
+
+const size_t config_rules_count = sizeof config_rules / sizeof config_rules[0];
+
+/* Whether "nodes[3].name" is one of "nodes[].name". */
+static bool path_is_of(const char *path, const char *pattern)
+{
+    while (*pattern != '\0') {
+        if (*path++ != *pattern) {
+            return false;
+        }
+        if (*pattern++ == '[') {
+            path += strspn(path, "0123456789");
+        }
+    }
+    return *path == '\0';
+}
+
+const struct config_rule *config_rule_find(const char *path)
+{
+    for (size_t i = 0; i < config_rules_count; i++) {
+        if (path_is_of(path, config_rules[i].path)) {
+            return &config_rules[i];
+        }
+    }
+    return NULL;
+}
+
+const struct config_rule *config_rule_find_variable(const char *name, size_t length)
+{
+    for (size_t i = 0; i < config_rules_count; i++) {
+        const char *variable = config_rules[i].variable;
+        if (variable && strlen(variable) == length && memcmp(variable, name, length) == 0) {
+            return &config_rules[i];
+        }
+    }
+    return NULL;
+}
+
+bool config_rule_is_of_node(const struct config_rule *rule)
+{
+    return strncmp(rule->path, "nodes[].", strlen("nodes[].")) == 0;
+}
+
+bool config_pattern_matches(const char *pattern, const char *text)
+{
+    regex_t expression;
+    if (regcomp(&expression, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+        return false; /* no memory: refused rather than let through */
+    }
+    bool matches = regexec(&expression, text, 0, NULL, 0) == 0;
+    regfree(&expression);
+    return matches;
+}
