@@ -63,7 +63,8 @@ int ws_open(const struct target *target, const char *path, const struct ws_handl
 
     /* No checks of libwebsockets' own: what proves life here is told in link.c. */
     static const lws_retry_bo_t no_checks = {0};
-    struct lws_client_connect_info info = target_connect_info(target, path);
+    char authority[TARGET_AUTHORITY_SIZE];
+    struct lws_client_connect_info info = target_connect_info(target, path, authority);
     info.ietf_version_or_minus_one = -1;
     info.opaque_user_data = ws;
     info.retry_and_idle_policy = &no_checks;
