@@ -25,6 +25,8 @@ static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
 {
     struct ws *ws = owner;
     ws->handler->refused(ws->owner, why, length);
+    /* The owner has published that; the messages behind it must not seem to be older. */
+    ws->received_ns = clock_wall_ns();
 }
 
 static void on_close_frame(struct ws *ws, const uint8_t *payload, size_t length)
@@ -186,6 +188,8 @@ static int feed_handshake(struct ws *ws, const char *bytes, size_t length)
     free(ws->handshake);
     ws->handshake = NULL;
     ws_set_open(ws);
+    ws->received_ns =
+        clock_wall_ns(); /* frames behind the head are not older than its being open */
     return frames_at < length ? feed_frames(ws, bytes + frames_at, length - frames_at) : 0;
 }
 
