@@ -107,6 +107,8 @@ void fault_event(struct fault_peer *peer, char out[FAULT_EVENT_SIZE]);
  * the next call of any function here. */
 const struct subscriber_message *fault_next(struct fault *fault, struct fault_peer *peer);
 
+/* The same, which remains the next one. */
+const struct subscriber_message *fault_peek(struct fault *fault, struct fault_peer *peer);
 /* The same; NULL when none comes in the time. */
 const struct subscriber_message *fault_poll(struct fault *fault, struct fault_peer *peer,
                                             int timeout_ms);
