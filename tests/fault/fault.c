@@ -252,27 +252,37 @@ static const struct subscriber_message *take(struct fault_message **list)
     return &lent->message;
 }
 
-const struct subscriber_message *fault_poll(struct fault *fault, struct fault_peer *peer,
-                                            int timeout_ms)
+static bool await_message(struct fault *fault, const struct fault_peer *peer, int timeout_ms)
 {
     int64_t deadline = harness_now_ms() + timeout_ms;
     while (!peer->received) {
         int64_t left = deadline - harness_now_ms();
         if (left < 0) {
-            return NULL;
+            return false;
         }
         receive_one(fault, (int)left);
     }
-    return take(&peer->received);
+    return true;
+}
+
+const struct subscriber_message *fault_poll(struct fault *fault, struct fault_peer *peer,
+                                            int timeout_ms)
+{
+    return await_message(fault, peer, timeout_ms) ? take(&peer->received) : NULL;
+}
+
+const struct subscriber_message *fault_peek(struct fault *fault, struct fault_peer *peer)
+{
+    if (!await_message(fault, peer, FAULT_TIMEOUT_MS)) {
+        fault_fail(fault, "no message of node %s came", peer->node.name);
+    }
+    return &peer->received->message;
 }
 
 const struct subscriber_message *fault_next(struct fault *fault, struct fault_peer *peer)
 {
-    const struct subscriber_message *message = fault_poll(fault, peer, FAULT_TIMEOUT_MS);
-    if (!message) {
-        fault_fail(fault, "no message of node %s came", peer->node.name);
-    }
-    return message;
+    fault_peek(fault, peer);
+    return take(&peer->received);
 }
 
 void fault_event(struct fault_peer *peer, char out[FAULT_EVENT_SIZE])

@@ -22,7 +22,8 @@
 #include "harness/subscriber.h"
 #include "ops/metrics.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* The daemon may be sanitized where the test program is not. */
+#ifdef FAULT_SANITIZED
 enum { FAULT_LIVENESS_MS = 2000, FAULT_SLACK_MS = 4000, FAULT_IS_SANITIZED = 1 };
 #else
 enum { FAULT_LIVENESS_MS = 1000, FAULT_SLACK_MS = 1500, FAULT_IS_SANITIZED = 0 };
@@ -106,6 +107,8 @@ void fault_event(struct fault_peer *peer, char out[FAULT_EVENT_SIZE]);
  * the next call of any function here. */
 const struct subscriber_message *fault_next(struct fault *fault, struct fault_peer *peer);
 
+/* The same, which remains the next one. */
+const struct subscriber_message *fault_peek(struct fault *fault, struct fault_peer *peer);
 /* The same; NULL when none comes in the time. */
 const struct subscriber_message *fault_poll(struct fault *fault, struct fault_peer *peer,
                                             int timeout_ms);

@@ -36,14 +36,13 @@ Test(fault_08, fragments_at_every_split)
         fake_do(peer->asterisk, "fragment-with-ping %zu %s", at, event);
         peer->pings++;
         fault_expect(fault, peer, event, length);
+        /* Of several pings only the last need be answered, so the next one waits. */
+        cr_assert_eq(fake_number(fault_await(fault, peer, "frame"), "opcode"), 10);
     }
     fake_do(peer->asterisk, "fragment-every %s", event);
     fault_expect(fault, peer, event, length);
     fault_pass(fault, peer);
     cr_assert_geq(fault_metric(fault, METRIC_FRAGMENTS), 2 * length);
-    for (unsigned i = 0; i < peer->pings; i++) {
-        cr_assert_eq(fake_number(fault_await(fault, peer, "frame"), "opcode"), 10);
-    }
     fault_expect_metric(fault, METRIC_DISCONNECTS, 0);
     fault_stop(&fault);
 }

@@ -137,6 +137,8 @@ Test(fault_09, slow_beside_fast)
     fault_expect_metric(fault, METRIC_MESSAGES_FAILED, 0);
     fault_expect_metric(fault, METRIC_DISCONNECTS, 0);
     /* The stopped one reports its loss on its standard error, and in its exit status. */
+    cr_assert_not_null(process_await_line(sub, PROCESS_STDERR, process_line_contains, ": missing ",
+                                          FAULT_TIMEOUT_MS));
     process_signal(sub, SIGTERM);
     cr_assert_eq(process_wait(sub, FAULT_TIMEOUT_MS), 3, "arizmq sub saw no loss");
     process_destroy(&sub);
