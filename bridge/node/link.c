@@ -395,7 +395,7 @@ void link_stop(struct link *self)
         link_close(self, LINK_STOPPING, "the bridge is stopping");
         break;
     case LINK_CLOSING:
-        self->reason = LINK_STOPPING; /* on its way already */
+        self->is_stopping = true; /* on its way already, for a reason of its own */
         break;
     case LINK_STOPPED:
         break;

@@ -87,16 +87,12 @@ static void enter_standby(struct link *link)
 static void closed(struct link *link)
 {
     link_publish_disconnected(link, link->reason, link->close_detail);
-    switch (link->reason) {
-    case LINK_STOPPING:
+    if (link->is_stopping || link->reason == LINK_STOPPING) {
         link_set_state(link, LINK_STOPPED);
-        break;
-    case LINK_REPLACED:
+    } else if (link->reason == LINK_REPLACED) {
         enter_standby(link);
-        break;
-    default:
+    } else {
         link_retry_later(link, false);
-        break;
     }
 }
 

@@ -83,6 +83,7 @@ struct link {
     bool is_replaced; /* another client has taken the application since it was last up */
     enum link_reason reason;
     const char *close_detail;
+    bool is_stopping; /* whatever the reason, it will not connect again */
     lws_sorted_usec_list_t close_timer;
 };
 

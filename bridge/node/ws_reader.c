@@ -120,9 +120,37 @@ static bool is_control(enum ws_opcode opcode)
     return opcode >= WS_CLOSE;
 }
 
+/* RFC 6455, sections 5.5.1 and 7.4: a code that may be sent, and a reason that is UTF-8. Returns 0
+ * or the close code with which to fail the connection. */
+static int check_close(const uint8_t *payload, size_t length, const char **error)
+{
+    if (length == 0) {
+        return 0;
+    }
+    unsigned code = length == 1 ? 0 : (unsigned)payload[0] << 8 | payload[1];
+    bool is_defined = (code >= 1000 && code <= 1014 && code != 1004 && code != WS_CODE_NO_STATUS &&
+                       code != WS_CODE_ABNORMAL) ||
+                      (code >= 3000 && code <= 4999);
+    if (!is_defined) {
+        *error = "a close frame without a valid code";
+        return WS_CODE_PROTOCOL_ERROR;
+    }
+    if (!ws_text_is_utf8((const char *)payload + 2, length - 2)) {
+        *error = "the reason in a close frame is not UTF-8";
+        return WS_CODE_NOT_UTF8;
+    }
+    return 0;
+}
+
 static int end_frame(struct ws_reader *self, const char **error)
 {
     self->in_payload = false;
+    if (self->opcode == WS_CLOSE) {
+        int code = check_close(self->control, self->control_length, error);
+        if (code != 0) {
+            return code;
+        }
+    }
     if (is_control(self->opcode)) {
         metrics_add(METRIC_CONTROL_FRAMES, 1);
         self->handler->control(self->owner, self->opcode, self->control, self->control_length);

@@ -25,7 +25,7 @@ static void on_message(void *owner, const char *text, size_t length, uint64_t re
     (void)last;
     cr_assert_lt(record->messages, CONVERSATION_MESSAGES_MAX);
     cr_assert_eq(record->opened, 1);
-    record->text[record->messages] = strndup(text, length);
+    record->text[record->messages] = bytes_copy_text(text, length);
     record->length[record->messages] = length;
     record->received_ns[record->messages++] = received_ns;
 }

@@ -51,6 +51,18 @@ static inline void bytes_free(struct bytes *bytes)
     *bytes = (struct bytes){0};
 }
 
+/* A copy of data[0..length) with a NUL behind it; not strndup(), which may look one byte further. */
+static inline char *bytes_copy_text(const void *data, size_t length)
+{
+    char *text = malloc(length + 1);
+    if (text == NULL) {
+        abort();
+    }
+    memcpy(text, data, length);
+    text[length] = '\0';
+    return text;
+}
+
 /* Appends a header with `length` written in 7 bits, or after FRAME_LENGTH_IN_16 or _64. */
 static inline void frame_append_header(struct bytes *out, unsigned first_byte, unsigned second_byte,
                                        uint64_t length)

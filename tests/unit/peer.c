@@ -183,7 +183,7 @@ bool peer_has_head(const struct peer *peer)
 char *peer_take_head(struct peer *peer)
 {
     size_t length = head_length(peer);
-    char *head = strndup((const char *)peer->in.data, length);
+    char *head = bytes_copy_text(peer->in.data, length);
     bytes_consume(&peer->in, length);
     return head;
 }
