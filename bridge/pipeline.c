@@ -33,6 +33,25 @@ struct pipeline {
     const struct object_type *application_replaced;
 };
 
+/* Says why view_create() refused publish[i]. */
+static void pipeline_explain(const struct config_publish *publish, unsigned i, int result,
+                             char *error, size_t error_size)
+{
+    switch (result) {
+    case ARIZMQ_EINVALID:
+        snprintf(error, error_size, "publish[%u]: \"%s\" is no topic template", i, publish->topic);
+        break;
+    case ARIZMQ_EIO:
+        snprintf(error, error_size, "publish[%u]: cannot bind %s: %s", i, publish->endpoint,
+                 zmq_strerror(errno));
+        break;
+    default:
+        snprintf(error, error_size, "publish[%u]: no memory for the view on %s", i,
+                 publish->endpoint);
+        break;
+    }
+}
+
 int pipeline_create(const struct config *config, struct pipeline **out, char *error,
                     size_t error_size)
 {
@@ -45,14 +64,13 @@ int pipeline_create(const struct config *config, struct pipeline **out, char *er
     pipeline->epoch = clock_wall_ns() / 1000U;
     pipeline->rest_response = objects_find_type("RESTResponse", 12);
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
-    pipeline->views = calloc(config->publish_count, sizeof *pipeline->views);
+    pipeline->views = calloc(config->publish_count, sizeof(struct view *));
     int result = pipeline->views == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
         result =
             view_create(&config->publish[i], &config->limits, pipeline->epoch, &pipeline->views[i]);
         if (result != ARIZMQ_OK) {
-            snprintf(error, error_size, "publish[%u]: cannot bind %s: %s", i,
-                     config->publish[i].endpoint, zmq_strerror(errno));
+            pipeline_explain(&config->publish[i], i, result, error, error_size);
             break;
         }
         pipeline->views_count++;

@@ -14,24 +14,20 @@
 
 struct command {
     const char *name;
+    const char *summary;
     char *full_name; /* its argv[0]: what its messages begin with */
     int (*run)(int argc, char **argv);
 };
 
 static char sub_name[] = "arizmq sub";
 static const struct command commands[] = {
-    {"sub", sub_name, sub_run},
+    {"sub", "look at the events that arizmqd publishes", sub_name, sub_run},
 };
 
 static const struct manual main_manual = {
     .name = "arizmq",
     .summary = "talk to arizmqd, the bridge from Asterisk's ARI to ZeroMQ",
     .synopsis = "arizmq [OPTION]... COMMAND [ARGUMENT]...\n",
-    .description = "COMMAND is one of\n"
-                   "\n"
-                   "    sub    look at the events that arizmqd publishes\n"
-                   "\n"
-                   "'arizmq COMMAND --help' shows the command's manual.\n",
     .examples = "arizmq sub StasisStart/\n",
     .exit_status = "0    all went well\n"
                    "1    something failed at run time\n"
@@ -60,6 +56,44 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* The manual, its description made from the table of commands. */
+static void write_manual(void)
+{
+    char *description = NULL;
+    size_t length = 0;
+    FILE *text = open_memstream(&description, &length);
+    if (text == NULL) {
+        fputs("arizmq: no memory\n", stderr);
+        exit(EXIT_STATUS_FAILED);
+    }
+    fputs("COMMAND is one of\n\n", text);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        fprintf(text, "    %-8s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\n'arizmq COMMAND --help' shows the command's manual.\n", text);
+    fclose(text);
+    struct manual manual = main_manual;
+    manual.description = description;
+    manual_write(stdout, &manual, &parser);
+    free(description);
+}
+
+/* Does not return. */
+static void refuse_command(struct argp_state *state, const char *name)
+{
+    fprintf(stderr, "%s: ", state->name);
+    if (name == NULL) {
+        fputs("no command given", stderr);
+    } else {
+        fprintf(stderr, "\"%s\" is no command", name);
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        fprintf(stderr, "%s%s", i == 0 ? "; allowed: " : ", ", commands[i].name);
+    }
+    fprintf(stderr, " ('%s --help' tells more)\n", main_manual.name);
+    exit(EXIT_STATUS_USAGE);
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     int *command_index = state->input;
@@ -68,23 +102,20 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         puts("arizmq " ARIZMQ_VERSION);
         exit(EXIT_STATUS_OK);
     case MANUAL_KEY_HELP:
-        manual_write(stdout, &main_manual, &parser);
+        write_manual();
         exit(EXIT_STATUS_OK);
     case MANUAL_KEY_USAGE:
         manual_write_usage(stdout, &main_manual);
         exit(EXIT_STATUS_OK);
     case ARGP_KEY_ARG:
         if (find_command(argument) == NULL) {
-            argp_failure(state, EXIT_STATUS_USAGE, 0,
-                         "\"%s\" is no command; allowed: sub ('arizmq --help' tells more)",
-                         argument);
+            refuse_command(state, argument);
         }
         *command_index = state->next - 1;
         state->next = state->argc; /* the rest is the command's */
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_failure(state, EXIT_STATUS_USAGE, 0,
-                     "no command given; allowed: sub ('arizmq --help' tells more)");
+        refuse_command(state, NULL);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

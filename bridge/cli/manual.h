@@ -24,7 +24,7 @@ enum { MANUAL_KEY_HELP = '?', MANUAL_KEY_USAGE = 0x1000 };
 #define MANUAL_OPTIONS                                                                             \
     {"help", MANUAL_KEY_HELP, NULL, 0, "Show this manual and end", -1},                            \
     {                                                                                              \
-        "usage", MANUAL_KEY_USAGE, NULL, 0, "Show the synopsis and end", -1                \
+        "usage", MANUAL_KEY_USAGE, NULL, 0, "Show the synopsis and end", -1                        \
     }
 
 void manual_write(FILE *out, const struct manual *manual, const struct argp *argp);

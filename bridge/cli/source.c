@@ -25,7 +25,7 @@ struct source {
     zmq_msg_t frames[FRAMES];
     uint64_t *reported; /* for each prefix of the checker: missing already told */
     uint64_t reported_restarts;
-    uint64_t after_seq; /* of the first loss since the last report */
+    uint64_t after_seq; /* the least of all losses since the last report */
     uint64_t foreign;   /* messages that are none of a bridge's */
     uint64_t unchecked; /* shown, but their stamp does not fit their topic */
     bool has_unreported_loss;
@@ -168,7 +168,7 @@ static int check_gaps(struct source *self, const struct message *message)
         return ARIZMQ_OK;
     }
     bool is_loss = result.missing > 0 || result.verdict == ARIZMQ_GAPS_RESTARTED;
-    if (is_loss && !self->has_unreported_loss) {
+    if (is_loss && (!self->has_unreported_loss || result.after_seq < self->after_seq)) {
         self->after_seq = result.after_seq;
         self->has_unreported_loss = true;
     }

@@ -10,7 +10,6 @@
 #include <czmq.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,6 +18,7 @@
 
 #include "arizmq/error.h"
 #include "cli/exit_status.h"
+#include "cli/output.h"
 #include "cli/print.h"
 #include "cli/source.h"
 #include "cli/sub_options.h"
@@ -27,6 +27,7 @@ enum { BATCH_MESSAGES = 256, TICK_MS = 100, REPORT_INTERVAL_MS = 1000, UNANSWERE
 
 struct sub {
     const struct sub_options *options;
+    struct output *output;
     struct source **sources; /* one for each endpoint, in their order */
     size_t sources_count;
     int64_t started_ms;
@@ -38,8 +39,8 @@ struct sub {
     bool unanswered_was_told;
 };
 
-/* The one thing that a signal handler can reach: an eventfd that the loop polls, and a flag for
- * when a write to a blocked output was interrupted. */
+/* All that a signal handler can reach: an eventfd that the loop and the output wait for, and a flag
+ * to look at between two messages. */
 static int stop_eventfd = -1;
 static volatile sig_atomic_t stop_is_asked;
 
@@ -54,8 +55,7 @@ static void handle_signal(int number)
     errno = saved;
 }
 
-/* A second signal of the kind has its default effect: a way out whatever happens. Not SA_RESTART:
- * it has to interrupt a blocked write. */
+/* A second signal of the kind has its default effect: a way out whatever happens. */
 static int catch_signals(void)
 {
     stop_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -83,12 +83,10 @@ static int sub_fail(struct sub *self, const char *reason)
     return sub_end(self);
 }
 
-/* Called when writing to standard output failed. What could not be written is dropped, or else
- * exit() would try again, and wait for a reader that does not read. */
+/* Called when writing the output failed. */
 static int sub_end_output(struct sub *self, int error)
 {
-    __fpurge(stdout);
-    if (error == EPIPE || stop_is_asked) {
+    if (error == EPIPE || error == ECANCELED) {
         return sub_end(self);
     }
     char reason[256];
@@ -130,16 +128,16 @@ static int sub_drain(struct sub *self, struct source *source)
         if (rc != ARIZMQ_OK || !message_is_wanted(self->options, &message)) {
             continue;
         }
-        errno = 0;
-        print_message(stdout, &self->options->style, &message);
-        if (ferror(stdout)) {
-            return sub_end_output(self, errno);
+        print_message(output_stream(self->output), &self->options->style, &message);
+        if (output_error(self->output) != 0) {
+            return sub_end_output(self, output_error(self->output));
         }
         if (++self->printed >= self->options->messages_max) {
             return sub_end(self);
         }
     }
-    return fflush(stdout) == 0 ? 0 : sub_end_output(self, errno);
+    int error = output_flush(self->output);
+    return error == 0 ? 0 : sub_end_output(self, error);
 }
 
 static int handle_messages(zloop_t *loop, zsock_t *socket, void *argument)
@@ -242,8 +240,8 @@ static void sub_loop(struct sub *self)
 /* After the loop: the last lines, the reports, the status. */
 static int sub_finish(struct sub *self)
 {
-    if (!ferror(stdout) && fflush(stdout) != 0) {
-        sub_end_output(self, errno);
+    if (output_error(self->output) == 0 && output_flush(self->output) != 0) {
+        sub_end_output(self, output_error(self->output));
     }
     uint64_t missing = 0;
     for (size_t i = 0; i < self->sources_count; i++) {
@@ -265,7 +263,7 @@ static int sub_finish(struct sub *self)
 
 static int sub_open(struct sub *self)
 {
-    self->sources = calloc(self->options->endpoints_count, sizeof *self->sources);
+    self->sources = calloc(self->options->endpoints_count, sizeof(struct source *));
     if (self->sources == NULL) {
         return ARIZMQ_ENOMEM;
     }
@@ -285,13 +283,15 @@ int sub_run(int argc, char **argv)
     sub_options_parse(argc, argv, &options);
     struct sub self = {.options = &options};
     int status = EXIT_STATUS_FAILED;
-    setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     zsys_init();
     zsys_handler_set(NULL);
     zsys_set_logstream(stderr);
     int rc = sub_open(&self);
     if (rc == ARIZMQ_OK) {
         rc = catch_signals();
+    }
+    if (rc == ARIZMQ_OK) {
+        rc = output_create(STDOUT_FILENO, stop_eventfd, &self.output);
     }
     if (rc == ARIZMQ_OK) {
         self.started_ms = zclock_mono();
@@ -306,6 +306,7 @@ int sub_run(int argc, char **argv)
         source_destroy(&self.sources[i]);
     }
     free(self.sources);
+    output_destroy(&self.output);
     sub_options_clear(&options);
     if (stop_eventfd >= 0) {
         close(stop_eventfd);

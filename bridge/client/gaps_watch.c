@@ -32,7 +32,7 @@ static struct gaps_watch *watch_find(const struct arizmq_gaps *self, const char 
 
 static void watch_remove(struct arizmq_gaps *self, struct gaps_watch *watch)
 {
-    HASH_DEL(self->table, watch);
+    HASH_DEL(self->table, watch); /* NOLINT(clang-analyzer-core.NullDereference): it is in there */
     DL_DELETE(self->least_used, watch);
     free(watch);
 }

@@ -61,7 +61,7 @@ static bool event_read_uri(struct span uri, struct event_object *out)
         if (strlen(name) == scheme && memcmp(name, uri.bytes, scheme) == 0) {
             out->kind = name;
             out->part[0] = (struct span){colon + 1, uri.length - scheme - 1};
-            return true;
+            return out->part[0].length > 0;
         }
     }
     return false;
@@ -115,16 +115,26 @@ static bool event_has_object(const struct event *event, const struct event_objec
     return false;
 }
 
+static void event_forget_decoded(struct event *event, unsigned keep)
+{
+    while (event->decoded_count > keep) {
+        json_decref(event->decoded[--event->decoded_count]);
+    }
+}
+
 static void event_read_objects(struct event *event, const struct scan *outermost)
 {
     for (unsigned i = 0; i < event->known->rules_count; i++) {
         struct event_object object;
+        unsigned decoded = event->decoded_count;
         if (!event_read_object(event, outermost, &event->known->rules[i], &object) ||
             event_has_object(event, &object)) {
+            event_forget_decoded(event, decoded);
             continue;
         }
         if (event->object_count == EVENT_OBJECTS_MAX) {
             event->objects_dropped++;
+            event_forget_decoded(event, decoded);
             continue;
         }
         event->objects[event->object_count++] = object;
@@ -163,8 +173,5 @@ bool event_is_parsed(const struct event *event)
 
 void event_release(struct event *event)
 {
-    for (unsigned i = 0; i < event->decoded_count; i++) {
-        json_decref(event->decoded[i]);
-    }
-    event->decoded_count = 0;
+    event_forget_decoded(event, 0);
 }

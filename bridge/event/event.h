@@ -18,8 +18,9 @@
  * event mentions is 12 (an attended transfer). */
 enum { EVENT_OBJECTS_MAX = 16 };
 
-/* Texts with escapes that may have to be decoded: type, application, two for each object. */
-enum { EVENT_DECODED_MAX = 2 + 2 * EVENT_OBJECTS_MAX };
+/* Texts with escapes that may have to be decoded: type, application, two for each object and for
+ * the one that is compared with them. */
+enum { EVENT_DECODED_MAX = 2 + 2 * (EVENT_OBJECTS_MAX + 1) };
 
 /* One object that the event mentions. Its id is part[0], or part[0] '/' part[1] for endpoints. */
 struct event_object {

@@ -3,7 +3,7 @@
  * One pass over an event's JSON that finds the members of its outermost object. event.c calls it
  * for every event, and again for each nested object that the object table points into. The text is
  * classified 64 bytes at a time; blocks that lie inside a nested value cost no more than that.
- * It never allocates, never recurses and never builds a tree.
+ * It never recurses and never builds a tree, and allocates only to read a key with escapes.
  */
 #include "event/scan.h"
 
@@ -28,14 +28,15 @@ struct walk {
     unsigned depth;
     size_t begin; /* where the key or value in progress may begin */
     struct span key;
+    size_t quotes[2]; /* where the last unescaped quotes of earlier blocks stand, latest first */
 };
 
-static bool is_space(char c)
+static inline bool is_space(char c)
 {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
-static struct span trimmed(const char *text, size_t begin, size_t end)
+static inline struct span trimmed(const char *text, size_t begin, size_t end)
 {
     while (begin < end && is_space(text[begin])) {
         begin++;
@@ -46,29 +47,12 @@ static struct span trimmed(const char *text, size_t begin, size_t end)
     return (struct span){text + begin, end - begin};
 }
 
-static bool is_one_string(struct span span)
+/* Whether `span`, which ends outside strings, is one string and nothing else: then its first and
+ * its last byte are the last two unescaped quotes up to there. */
+static inline bool is_one_string(const char *text, struct span span, const size_t quotes[2])
 {
-    if (span.length < 2 || span.bytes[0] != '"' || span.bytes[span.length - 1] != '"') {
-        return false;
-    }
-    const char *inside = span.bytes + 1;
-    const char *end = span.bytes + span.length - 1;
-    while (inside < end) {
-        const char *quote = memchr(inside, '"', (size_t)(end - inside));
-        if (quote == NULL) {
-            return true;
-        }
-        /* An escaped quote has an odd number of backslashes before it. */
-        size_t backslashes = 0;
-        while (quote - backslashes > span.bytes + 1 && quote[-1 - (ptrdiff_t)backslashes] == '\\') {
-            backslashes++;
-        }
-        if (backslashes % 2 == 0) {
-            return false;
-        }
-        inside = quote + 1;
-    }
-    return true;
+    return span.length >= 2 && span.bytes == text + quotes[1] &&
+           span.bytes + span.length - 1 == text + quotes[0];
 }
 
 static bool is_digit(char c)
@@ -122,7 +106,7 @@ static bool span_is(struct span span, const char *word, size_t length)
     return span.length == length && memcmp(span.bytes, word, length) == 0;
 }
 
-static bool is_value(struct span span)
+static inline bool is_value(const char *text, struct span span, const size_t quotes[2])
 {
     if (span.length == 0) {
         return false;
@@ -130,7 +114,7 @@ static bool is_value(struct span span)
     char last = span.bytes[span.length - 1];
     switch (span.bytes[0]) {
     case '"':
-        return is_one_string(span);
+        return is_one_string(text, span, quotes);
     case '{':
         return last == '}';
     case '[':
@@ -146,34 +130,75 @@ static bool is_value(struct span span)
     }
 }
 
-/* type and application name the topic, so they are remembered even in an object with more members
- * than there is room for. */
-static bool scan_is_always_kept(struct span key)
+/* A key with escapes, such as "ty\u0070e": compared as what it means. */
+static bool escaped_key_is(struct span key, const char *name, size_t name_length)
 {
-    return span_is(key, "type", 4) || span_is(key, "application", 11);
+    /* The longest way to write a character of a name is \uXXXX. */
+    if (key.length > name_length * 6 || memchr(key.bytes, '\\', key.length) == NULL) {
+        return false;
+    }
+    json_t *text =
+        json_loadb(key.bytes - 1, key.length + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    bool same = text != NULL && json_string_length(text) == name_length &&
+                memcmp(json_string_value(text), name, name_length) == 0;
+    json_decref(text);
+    return same;
 }
 
-static void remember(struct scan *out, struct span key, struct span value)
+static bool key_is(struct span key, const char *name, size_t name_length)
+{
+    return span_is(key, name, name_length) || escaped_key_is(key, name, name_length);
+}
+
+enum kept { KEPT_IF_ROOM, KEPT_TYPE, KEPT_APPLICATION };
+
+/* type and application name the topic, so they are remembered even in an object with more members
+ * than there is room for. */
+static enum kept kept_of(struct span key)
+{
+    return key_is(key, "type", 4)           ? KEPT_TYPE
+           : key_is(key, "application", 11) ? KEPT_APPLICATION
+                                            : KEPT_IF_ROOM;
+}
+
+/* Makes the last place free for `kept`, which must not push the other one out: what gives way is
+ * the last member that is no more than an earlier `kept`, or neither. */
+static struct scan_member *make_room(struct scan *out, enum kept kept)
+{
+    unsigned leaves = SCAN_MEMBERS_MAX - 1;
+    while (leaves > 0) {
+        enum kept other = kept_of(out->members[leaves].key);
+        if (other == KEPT_IF_ROOM || other == kept) {
+            break;
+        }
+        leaves--;
+    }
+    memmove(&out->members[leaves], &out->members[leaves + 1],
+            (SCAN_MEMBERS_MAX - 1 - leaves) * sizeof out->members[0]);
+    return &out->members[SCAN_MEMBERS_MAX - 1];
+}
+
+static inline void remember(struct scan *out, struct span key, struct span value)
 {
     struct scan_member *slot = NULL;
     if (out->count < SCAN_MEMBERS_MAX) {
         slot = &out->members[out->count++];
     } else {
         out->dropped++;
-        if (!scan_is_always_kept(key)) {
+        enum kept kept = kept_of(key);
+        if (kept == KEPT_IF_ROOM) {
             return;
         }
-        /* "type" takes the last place and "application" the one before it. */
-        slot = &out->members[SCAN_MEMBERS_MAX - (key.length == 4 ? 1 : 2)];
+        slot = make_room(out, kept);
     }
     slot->key = key;
     slot->value = value;
 }
 
-static bool end_key(struct walk *walk, size_t at)
+static inline bool end_key(struct walk *walk, size_t at, const size_t quotes[2])
 {
     struct span key = trimmed(walk->text, walk->begin, at);
-    if (walk->expect != EXPECT_COLON || !is_one_string(key)) {
+    if (walk->expect != EXPECT_COLON || !is_one_string(walk->text, key, quotes)) {
         return false;
     }
     walk->key = (struct span){key.bytes + 1, key.length - 2};
@@ -182,10 +207,10 @@ static bool end_key(struct walk *walk, size_t at)
     return true;
 }
 
-static bool end_value(struct walk *walk, size_t at)
+static inline bool end_value(struct walk *walk, size_t at, const size_t quotes[2])
 {
     struct span value = trimmed(walk->text, walk->begin, at);
-    if (walk->expect != EXPECT_COMMA || !is_value(value)) {
+    if (walk->expect != EXPECT_COMMA || !is_value(walk->text, value, quotes)) {
         return false;
     }
     remember(walk->out, walk->key, value);
@@ -195,7 +220,7 @@ static bool end_value(struct walk *walk, size_t at)
 }
 
 /* The last } of the outermost object, at `at`. */
-static bool end_object(struct walk *walk, size_t at)
+static bool end_object(struct walk *walk, size_t at, const size_t quotes[2])
 {
     if (walk->text[at] != '}') {
         return false;
@@ -203,7 +228,7 @@ static bool end_object(struct walk *walk, size_t at)
     if (walk->expect == EXPECT_COLON) { /* right only in {} */
         return walk->out->count == 0 && trimmed(walk->text, walk->begin, at).length == 0;
     }
-    return end_value(walk, at);
+    return end_value(walk, at, quotes);
 }
 
 static bool begin_object(struct walk *walk, size_t at)
@@ -214,6 +239,12 @@ static bool begin_object(struct walk *walk, size_t at)
     walk->expect = EXPECT_COLON;
     walk->begin = at + 1;
     return true;
+}
+
+/* A nested value begins right behind its colon, and not behind another value. */
+static bool may_begin_nested(const struct walk *walk, size_t at)
+{
+    return walk->expect == EXPECT_COMMA && trimmed(walk->text, walk->begin, at).length == 0;
 }
 
 /* Bits whose byte is escaped by a backslash before it. *carry says whether the first byte of the
@@ -247,6 +278,24 @@ static inline uint64_t prefix_parity(uint64_t bits)
     return bits;
 }
 
+static inline size_t highest_bit(uint64_t bits)
+{
+    return 63 - (size_t)__builtin_clzll(bits);
+}
+
+/* Takes the quotes `bits` of the block at `offset` in: quotes[0] is the last one, quotes[1] the one
+ * before it. */
+static inline void take_quotes(size_t quotes[2], size_t offset, uint64_t bits)
+{
+    if (bits == 0) {
+        return;
+    }
+    size_t last = highest_bit(bits);
+    bits ^= (uint64_t)1 << last;
+    quotes[1] = bits != 0 ? offset + highest_bit(bits) : quotes[0];
+    quotes[0] = offset + last;
+}
+
 enum step { STEP_ON, STEP_END, STEP_INVALID };
 
 /* Goes through the brackets of one block and, at the outermost level, its separators. All masks
@@ -260,26 +309,33 @@ static inline enum step walk_block(struct walk *walk, size_t offset, const struc
         uint64_t bit = pending & -pending;
         uint64_t above = ~(bit | (bit - 1));
         size_t at = offset + (size_t)__builtin_ctzll(pending);
+        size_t quotes[2] = {walk->quotes[0], walk->quotes[1]};
         bool valid = true;
+        if (walk->depth == 1) {
+            take_quotes(quotes, offset, block->quote & (bit - 1));
+        }
         if ((bit & block->open) != 0) {
             if (walk->depth == 0) {
                 valid = walk->expect == EXPECT_OPEN && begin_object(walk, at);
+            } else if (walk->depth == 1) {
+                valid = may_begin_nested(walk, at);
             }
             walk->depth++;
         } else if ((bit & block->close) != 0) {
             if (walk->depth <= 1) {
                 *end = at + 1;
-                return walk->depth == 1 && end_object(walk, at) ? STEP_END : STEP_INVALID;
+                return walk->depth == 1 && end_object(walk, at, quotes) ? STEP_END : STEP_INVALID;
             }
             walk->depth--;
         } else {
-            valid = walk->text[at] == ':' ? end_key(walk, at) : end_value(walk, at);
+            valid = walk->text[at] == ':' ? end_key(walk, at, quotes) : end_value(walk, at, quotes);
         }
         if (!valid) {
             return STEP_INVALID;
         }
         pending = (walk->depth == 1 ? brackets | block->separator : brackets) & above;
     }
+    take_quotes(walk->quotes, offset, block->quote);
     return STEP_ON;
 }
 
@@ -299,12 +355,12 @@ scan_with(const char *text, size_t length, struct scan *out,
         classify(text + offset, &block);
         size_t left = length - offset;
         uint64_t valid = left >= BLOCK_BYTES ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
-        uint64_t quote = block.quote & valid;
+        block.quote &= valid;
         if (((block.backslash & valid) | carry) != 0) {
-            quote &= ~escaped_bits(block.backslash & valid, &carry);
+            block.quote &= ~escaped_bits(block.backslash & valid, &carry);
             out->has_escapes = true;
         }
-        uint64_t in_string = prefix_parity(quote) ^ inside;
+        uint64_t in_string = prefix_parity(block.quote) ^ inside;
         inside = (uint64_t)((int64_t)in_string >> 63);
         uint64_t outside = ~in_string & valid;
         block.open &= outside;
@@ -330,20 +386,6 @@ int scan_object(const char *text, size_t length, struct scan *out)
 int scan_object_portable(const char *text, size_t length, struct scan *out)
 {
     return scan_with(text, length, out, block_classify_portable);
-}
-
-/* A key with escapes, such as "ty\u0070e": compared as what it means. */
-static bool escaped_key_is(struct span key, const char *name, size_t name_length)
-{
-    if (memchr(key.bytes, '\\', key.length) == NULL) {
-        return false;
-    }
-    json_t *text =
-        json_loadb(key.bytes - 1, key.length + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    bool same = text != NULL && json_string_length(text) == name_length &&
-                memcmp(json_string_value(text), name, name_length) == 0;
-    json_decref(text);
-    return same;
 }
 
 const struct span *scan_find(const struct scan *scan, const char *key, size_t key_length)

@@ -4,8 +4,9 @@
  *
  * The scan finds where the members of the outermost object begin and end. It checks that object's
  * own grammar (keys, colons, commas, what a value may begin with, literals and numbers, nothing
- * behind the end) and that brackets balance and strings end; it does not check the grammar inside
- * nested values, which it skips 64 bytes at a time. It reads, and never writes, the given bytes.
+ * behind the end) and that as many brackets close as open and strings end; it does not check what
+ * is in strings nor the grammar inside nested values, which it skips 64 bytes at a time. It reads,
+ * and never writes, the given bytes.
  */
 #ifndef ARIZMQ_EVENT_SCAN_H
 #define ARIZMQ_EVENT_SCAN_H

@@ -6,6 +6,7 @@
 #ifndef ARIZMQ_EVENT_SCAN_BLOCK_H
 #define ARIZMQ_EVENT_SCAN_BLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __SSE2__
@@ -59,7 +60,7 @@ static inline uint64_t block_bits(__m128i matches, unsigned quarter)
     return (uint64_t)(uint16_t)_mm_movemask_epi8(matches) << (quarter * 16);
 }
 
-static inline void block_classify(const char *text, struct block *out)
+static inline void block_add_quarter(const char *text, unsigned quarter, struct block *out)
 {
     const __m128i quote = _mm_set1_epi8('"');
     const __m128i backslash = _mm_set1_epi8('\\');
@@ -68,17 +69,24 @@ static inline void block_classify(const char *text, struct block *out)
     const __m128i close = _mm_set1_epi8('}');
     const __m128i colon = _mm_set1_epi8(':');
     const __m128i comma = _mm_set1_epi8(',');
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + (size_t)quarter * 16));
+    __m128i lowered = _mm_or_si128(bytes, lower);
+    __m128i separator = _mm_or_si128(_mm_cmpeq_epi8(bytes, colon), _mm_cmpeq_epi8(bytes, comma));
+    out->quote |= block_bits(_mm_cmpeq_epi8(bytes, quote), quarter);
+    out->backslash |= block_bits(_mm_cmpeq_epi8(bytes, backslash), quarter);
+    out->open |= block_bits(_mm_cmpeq_epi8(lowered, open), quarter);
+    out->close |= block_bits(_mm_cmpeq_epi8(lowered, close), quarter);
+    out->separator |= block_bits(separator, quarter);
+}
+
+/* Written out, because -O2 does not unroll loops. */
+static inline void block_classify(const char *text, struct block *out)
+{
     struct block block = {0};
-    for (unsigned quarter = 0; quarter < 4; quarter++) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + quarter * 16));
-        __m128i lowered = _mm_or_si128(bytes, lower);
-        block.quote |= block_bits(_mm_cmpeq_epi8(bytes, quote), quarter);
-        block.backslash |= block_bits(_mm_cmpeq_epi8(bytes, backslash), quarter);
-        block.open |= block_bits(_mm_cmpeq_epi8(lowered, open), quarter);
-        block.close |= block_bits(_mm_cmpeq_epi8(lowered, close), quarter);
-        block.separator |= block_bits(
-            _mm_or_si128(_mm_cmpeq_epi8(bytes, colon), _mm_cmpeq_epi8(bytes, comma)), quarter);
-    }
+    block_add_quarter(text, 0, &block);
+    block_add_quarter(text, 1, &block);
+    block_add_quarter(text, 2, &block);
+    block_add_quarter(text, 3, &block);
     *out = block;
 }
 #else

@@ -10,7 +10,11 @@
 
 #include "arizmq/error.h"
 
-enum { FIXED_WORDS = 3 }; /* epoch, seq, received_ns */
+enum {
+    FIXED_WORDS = 3, /* epoch, seq, received_ns */
+    WORD_BYTES = 8,
+    BYTES_MIN = (FIXED_WORDS + 1) * WORD_BYTES,
+};
 
 static uint8_t *put_word(uint8_t *out, uint64_t word)
 {
@@ -39,13 +43,13 @@ size_t arizmq_stamp_encode(const struct arizmq_stamp *stamp, uint8_t *out)
 
 int arizmq_stamp_decode(const uint8_t *bytes, size_t length, struct arizmq_stamp *out)
 {
-    if (length % 8 != 0 || length < (FIXED_WORDS + 1) * 8 || length > ARIZMQ_STAMP_BYTES_MAX) {
+    if (length % WORD_BYTES != 0 || length < BYTES_MIN || length > ARIZMQ_STAMP_BYTES_MAX) {
         return ARIZMQ_EINVALID;
     }
     out->epoch = get_word(bytes, 0);
     out->seq = get_word(bytes, 1);
     out->received_ns = get_word(bytes, 2);
-    out->counts = (unsigned)(length / 8) - FIXED_WORDS;
+    out->counts = (unsigned)(length / WORD_BYTES) - FIXED_WORDS;
     for (unsigned i = 0; i < out->counts; i++) {
         out->count[i] = get_word(bytes, FIXED_WORDS + i);
     }

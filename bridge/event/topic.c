@@ -228,7 +228,7 @@ void topic_write(const struct topic_template *template, const struct event *even
     out->is_cut = false;
     out->tokens = template->count;
     for (unsigned i = 0; i < template->count; i++) {
-        struct span part[2];
+        struct span part[2] = {{.length = 0}};
         unsigned parts = token_parts(&template->tokens[i], event, object, part);
         size_t reserved = (size_t)(template->count - i - 1) * RESERVED_BYTES + 1;
         size_t room = TOPIC_BYTES_MAX - used - reserved;

@@ -41,6 +41,9 @@ void link_start(struct link *self);
  * is published. */
 void link_stop(struct link *self);
 
+/* The planned end takes too long: ends at once, and says so like any other end. */
+void link_abort(struct link *self);
+
 bool link_is_stopped(const struct link *self);
 
 #endif

@@ -163,6 +163,15 @@ void link_close_lost(struct link *self, enum link_reason reason, const char *det
     closed(self);
 }
 
+void link_abort(struct link *self)
+{
+    if (self->state == LINK_CLOSING) {
+        link_close_cancel(self);
+        rest_cancel(&self->rest);
+        give_up(self);
+    }
+}
+
 void link_close_ended(struct link *self)
 {
     if (self->rest == NULL) { /* else on_unsubscribed() goes on */

@@ -15,8 +15,8 @@
 #include "node/ws.h"
 #include "ops/metrics.h"
 
-const struct lws_protocols *const nodes_protocols[] = {&ws_raw_protocol, &ws_role_protocol,
-                                                       &rest_protocol, NULL};
+const struct lws_protocols *nodes_protocols[] = {&ws_raw_protocol, &ws_role_protocol,
+                                                 &rest_protocol, NULL};
 
 struct nodes {
     struct link_environment environment;
@@ -30,7 +30,7 @@ static struct lws_vhost *create_tls_vhost(struct lws_context *context,
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .vhost_name = node->name,
-        .pprotocols = (const struct lws_protocols **)(uintptr_t)nodes_protocols,
+        .pprotocols = nodes_protocols,
         .client_ssl_ca_filepath = node->tls.ca_file,
         .client_ssl_cert_filepath = node->tls.cert_file,
         .client_ssl_private_key_filepath = node->tls.key_file,
@@ -95,7 +95,7 @@ int nodes_create(struct lws_context *context, struct lws_vhost *plain, const str
                                                        .resolver = resolver_create(context),
                                                        .pipeline = pipeline,
                                                        .config = config};
-        nodes->links = calloc(links_max, sizeof(struct link *));
+        nodes->links = calloc(links_max + 1UL, sizeof(struct link *));
     }
     if (nodes == NULL || nodes->environment.resolver == NULL || nodes->links == NULL) {
         snprintf(error, error_size, "no memory for %u links", links_max);
@@ -140,6 +140,13 @@ void nodes_stop(struct nodes *self)
 {
     for (unsigned i = 0; i < self->links_count; i++) {
         link_stop(self->links[i]);
+    }
+}
+
+void nodes_abort(struct nodes *self)
+{
+    for (unsigned i = 0; i < self->links_count; i++) {
+        link_abort(self->links[i]);
     }
 }
 

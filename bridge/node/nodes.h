@@ -17,7 +17,7 @@
 struct nodes;
 
 /* The libwebsockets protocols that links use, NULL-terminated. */
-extern const struct lws_protocols *const nodes_protocols[];
+extern const struct lws_protocols *nodes_protocols[];
 
 /* Creates a link for each application of each node; none connects yet. `plain` is the virtual host
  * for nodes without TLS. All are borrowed for the nodes' life. Returns ARIZMQ_OK; ARIZMQ_ENOMEM; or
@@ -33,6 +33,9 @@ void nodes_start(struct nodes *self);
 
 /* Begins the planned end of every link. */
 void nodes_stop(struct nodes *self);
+/* What has not stopped by now ends at once. */
+void nodes_abort(struct nodes *self);
+
 bool nodes_are_stopped(const struct nodes *self);
 
 /* To be called on LWS_CALLBACK_EVENT_WAIT_CANCELLED: another thread has something to tell. */

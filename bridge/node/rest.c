@@ -6,6 +6,7 @@
  */
 #include "node/rest.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +44,17 @@ static void request_free(struct rest_request *request)
 static void request_end(struct rest_request *request, int status, const char *error)
 {
     struct rest_answer answer = {.status = status, .body = "", .error = error};
-    if (status != 0 && ws_message_end(&request->body) == WS_REFUSED_NOT) {
+    enum ws_refusal refusal = ws_message_end(&request->body);
+    if (status != 0 && refusal == WS_REFUSED_NOT) {
         answer.body = request->body.bytes; /* the padding behind it is zero */
         answer.length = request->body.length;
+    } else if (status != 0) {
+        answer.status = 0;
+        answer.error = refusal == WS_REFUSED_SIZE
+                           ? "the answer's body is larger than limits.max_event_bytes"
+                           : "no memory for the answer's body";
     }
-    if (status == 0 || status >= 400) {
+    if (answer.status == 0 || answer.status >= 400) {
         metrics_add(METRIC_REST_FAILURES, 1);
     }
     request->done(request->owner, &answer);
@@ -73,21 +80,12 @@ int rest_send(const struct target *target, const char *method, const char *path,
     request->has_body = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
     ws_message_init(&request->body, target->max_message_bytes);
     ws_message_begin(&request->body, false);
-    struct lws_client_connect_info info = {
-        .context = target->context,
-        .vhost = target->vhost,
-        .address = target->address,
-        .port = target->port,
-        .ssl_connection = target_tls_flags(target),
-        .path = path,
-        .host = target->host,
-        .origin = target->host,
-        .method = method,
-        .alpn = "http/1.1",
-        .local_protocol_name = rest_protocol.name,
-        .opaque_user_data = request,
-        .pwsi = &request->wsi,
-    };
+    char authority[TARGET_AUTHORITY_SIZE];
+    struct lws_client_connect_info info = target_connect_info(target, path, authority);
+    info.method = method;
+    info.local_protocol_name = rest_protocol.name;
+    info.opaque_user_data = request;
+    info.pwsi = &request->wsi;
     metrics_add(METRIC_REST_REQUESTS, 1);
     request->is_opening = 1;
     struct lws *wsi = lws_client_connect_via_info(&info);
@@ -135,16 +133,36 @@ static int read_body(struct lws *wsi)
     return lws_http_client_read(wsi, &start, &length) < 0 ? -1 : 0;
 }
 
-/* libwebsockets is done with the connection: tells the owner. */
+/* libwebsockets is done with the connection: tells the owner. `error` is NULL where the answer is
+ * whole. */
 static void connection_end(struct rest_request *request, const char *error)
 {
     lws_set_opaque_user_data(request->wsi, NULL);
     request->wsi = NULL;
-    if (request->is_opening) {
+    if (request->is_opening && error != NULL) {
         snprintf(request->error, sizeof request->error, "%s", error);
         return; /* told by on_timer() */
     }
-    request_end(request, request->status, request->status != 0 ? NULL : error);
+    request_end(request, error == NULL ? request->status : 0, error);
+}
+
+/* Whether the answer whose head has just been read ends with it. libwebsockets 4.1.6 waits for a
+ * body after a 204, and leaves the connection open after Content-Length: 0. */
+static bool has_no_body(const struct rest_request *request)
+{
+    char length[24];
+    return request->status == HTTP_STATUS_NO_CONTENT ||
+           (lws_hdr_copy(request->wsi, length, sizeof length, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 &&
+            strtoull(length, NULL, 10) == 0);
+}
+
+/* What may still come in the turn of the loop in which a request was cancelled; it would undo the
+ * timeout that is to end the connection. */
+static bool is_progress(enum lws_callback_reasons reason)
+{
+    return reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
+           reason == LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP ||
+           reason == LWS_CALLBACK_RECEIVE_CLIENT_HTTP;
 }
 
 static int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -153,7 +171,7 @@ static int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     (void)user;
     struct rest_request *request = lws_get_opaque_user_data(wsi);
     if (request == NULL) {
-        return reason == LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP ? -1 : 0;
+        return is_progress(reason) ? -1 : 0;
     }
     request->wsi = wsi;
     switch (reason) {
@@ -163,6 +181,10 @@ static int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     }
     case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
         request->status = (int)lws_http_client_http_response(wsi);
+        if (has_no_body(request)) {
+            connection_end(request, NULL);
+            return -1;
+        }
         return 0;
     case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
         return read_body(wsi);
@@ -170,13 +192,15 @@ static int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void
         ws_message_append(&request->body, in, length);
         return 0;
     case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-        connection_end(request, "no answer");
+        connection_end(request, NULL);
         return -1;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         connection_end(request, in != NULL ? in : "cannot connect");
         return 0;
     case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
-        connection_end(request, "the connection was closed without an answer");
+        connection_end(request, request->status == 0
+                                    ? "the connection was closed without an answer"
+                                    : "the connection was closed in the middle of the answer");
         return 0;
     default:
         return 0;

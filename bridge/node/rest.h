@@ -16,7 +16,7 @@
 struct rest_request;
 
 struct rest_answer {
-    int status;       /* HTTP status; 0: no answer came, error says why */
+    int status;       /* HTTP status; 0: no whole answer came, error says why */
     const char *body; /* NUL-terminated, borrowed for the call */
     size_t length;
     const char *error;

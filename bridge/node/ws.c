@@ -63,20 +63,12 @@ int ws_open(const struct target *target, const char *path, const struct ws_handl
 
     /* No checks of libwebsockets' own: what proves life here is told in link.c. */
     static const lws_retry_bo_t no_checks = {0};
-    struct lws_client_connect_info info = {
-        .context = target->context,
-        .vhost = target->vhost,
-        .address = target->address,
-        .port = target->port,
-        .ssl_connection = target_tls_flags(target),
-        .path = path,
-        .host = target->host,
-        .origin = target->host,
-        .ietf_version_or_minus_one = -1,
-        .opaque_user_data = ws,
-        .retry_and_idle_policy = &no_checks,
-        .pwsi = &ws->wsi,
-    };
+    char authority[TARGET_AUTHORITY_SIZE];
+    struct lws_client_connect_info info = target_connect_info(target, path, authority);
+    info.ietf_version_or_minus_one = -1;
+    info.opaque_user_data = ws;
+    info.retry_and_idle_policy = &no_checks;
+    info.pwsi = &ws->wsi;
     ws->transport->prepare(ws, &info);
     ws->is_opening = true;
     struct lws *wsi = lws_client_connect_via_info(&info);

@@ -24,7 +24,7 @@
 struct ws;
 
 enum ws_end {
-    WS_END_UNREACHABLE, /* no connection, or TLS failed */
+    WS_END_UNREACHABLE, /* no connection, TLS failed, or no answer to the handshake */
     WS_END_REFUSED,     /* an HTTP answer other than 101; code is its status */
     WS_END_LOST,        /* the connection ended without a close frame */
     WS_END_CLOSED,      /* the peer sent a close frame, by itself or in answer; code is its code */

@@ -6,6 +6,7 @@
  */
 #include "node/ws_handshake.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,12 +69,44 @@ static const char *find_header(const char *head, size_t length, const char *name
     return NULL;
 }
 
+static int is_same(const char *value, size_t length, const char *wanted)
+{
+    return length == strlen(wanted) && strncasecmp(value, wanted, length) == 0;
+}
+
 static int header_is(const char *head, size_t length, const char *name, const char *wanted)
 {
     size_t value_length = 0;
     const char *value = find_header(head, length, name, &value_length);
-    return value != NULL && value_length == strlen(wanted) &&
-           strncasecmp(value, wanted, value_length) == 0;
+    return value != NULL && is_same(value, value_length, wanted);
+}
+
+/* Whether a header is a list, perhaps in several lines, that has `wanted` among its tokens. */
+static int header_lists(const char *head, size_t length, const char *name, const char *wanted)
+{
+    const char *end = head + length;
+    size_t value_length = 0;
+    const char *value = find_header(head, length, name, &value_length);
+    while (value != NULL) {
+        const char *value_end = value + value_length;
+        for (const char *token = value; token < value_end;) {
+            const char *comma = memchr(token, ',', (size_t)(value_end - token));
+            const char *next = comma != NULL ? comma + 1 : value_end;
+            const char *token_end = comma != NULL ? comma : value_end;
+            while (token < token_end && (*token == ' ' || *token == '\t')) {
+                token++;
+            }
+            while (token_end > token && (token_end[-1] == ' ' || token_end[-1] == '\t')) {
+                token_end--;
+            }
+            if (is_same(token, (size_t)(token_end - token), wanted)) {
+                return 1;
+            }
+            token = next;
+        }
+        value = find_header(value_end, (size_t)(end - value_end), name, &value_length);
+    }
+    return 0;
 }
 
 /* The Sec-WebSocket-Accept that belongs to `key`; `out` has room for 32 bytes. */
@@ -95,7 +128,7 @@ static const char *upgrade_error(const char *head, size_t length, const char *ke
     if (!header_is(head, length, "Upgrade", "websocket")) {
         return "the 101 has no Upgrade: websocket";
     }
-    if (!header_is(head, length, "Connection", "upgrade")) {
+    if (!header_lists(head, length, "Connection", "upgrade")) {
         return "the 101 has no Connection: Upgrade";
     }
     size_t accept_length = 0;
@@ -110,25 +143,42 @@ static const char *upgrade_error(const char *head, size_t length, const char *ke
     return NULL;
 }
 
+/* Reads "HTTP/1.1 101 Reason" from bytes[0..length) into *out. */
+static int read_status_line(const char *bytes, size_t length, struct ws_answer *out)
+{
+    enum { REASON_AT = sizeof "HTTP/1.1 101" - 1 };
+    char line[160];
+    char digits[4] = "";
+    int used = 0;
+    snprintf(line, sizeof line, "%.*s", (int)length, bytes);
+    if (sscanf(line, "HTTP/1.%*1[01]%*1[ ]%3[0-9]%n", digits, &used) != 1 || used != REASON_AT ||
+        digits[0] == '0' || (line[used] != ' ' && line[used] != '\0')) {
+        return ARIZMQ_EINVALID;
+    }
+    out->status = atoi(digits);
+    snprintf(out->reason, sizeof out->reason, "%s", line + used + (line[used] == ' '));
+    return ARIZMQ_OK;
+}
+
 int ws_handshake_read(const char *bytes, size_t length, const char *key, struct ws_answer *out)
 {
+    static const char http[] = "HTTP/1.";
+    /* What is another protocol's port would perhaps never send an empty line. */
+    if (memcmp(bytes, http, length < sizeof http - 1 ? length : sizeof http - 1) != 0) {
+        return ARIZMQ_EINVALID;
+    }
     const char *head_end = memmem(bytes, length, "\r\n\r\n", 4);
     if (head_end == NULL) {
         return 0;
     }
     struct ws_answer answer = {.head = (size_t)(head_end - bytes) + 4};
     const char *line_end = memchr(bytes, '\r', answer.head);
-    char line[160];
-    snprintf(line, sizeof line, "%.*s", (int)(line_end - bytes), bytes);
-    int reason_at = 0;
-    if (sscanf(line, "HTTP/1.%*1[01] %3d %n", &answer.status, &reason_at) != 1 ||
-        answer.status < 100) {
+    if (read_status_line(bytes, (size_t)(line_end - bytes), &answer) != ARIZMQ_OK) {
         return ARIZMQ_EINVALID;
     }
-    snprintf(answer.reason, sizeof answer.reason, "%s", reason_at > 0 ? line + reason_at : "");
     size_t value_length = 0;
     const char *value = find_header(bytes, answer.head, "Content-Length", &value_length);
-    if (value != NULL) {
+    if (value_length > 0 && isdigit((unsigned char)*value)) {
         answer.body = strtoul(value, NULL, 10); /* ends at the line's \r at the latest */
     }
     if (answer.status == 101) {

@@ -25,6 +25,8 @@ static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
 {
     struct ws *ws = owner;
     ws->handler->refused(ws->owner, why, length);
+    /* The owner has published that; the messages behind it must not seem to be older. */
+    ws->received_ns = clock_wall_ns();
 }
 
 static void on_close_frame(struct ws *ws, const uint8_t *payload, size_t length)
@@ -138,10 +140,8 @@ static int feed_frames(struct ws *ws, const char *bytes, size_t length)
         enum ws_end end = code == WS_CODE_NOT_UTF8 ? WS_END_NOT_UTF8 : WS_END_PROTOCOL_ERROR;
         ws_set_ended(ws, end, code, error);
         ws_close(ws, (enum ws_close_code)code);
-        ws_write_next(ws);
-        return -1;
     }
-    /* After its close frame the peer has nothing more to say. */
+    /* After its close frame the peer has nothing more to say; after an error it is not heard. */
     if (ws->has_ended) {
         while (ws->waiting_count > 0 && ws_write_next(ws) == 0) {
         }
@@ -188,7 +188,22 @@ static int feed_handshake(struct ws *ws, const char *bytes, size_t length)
     free(ws->handshake);
     ws->handshake = NULL;
     ws_set_open(ws);
+    ws->received_ns =
+        clock_wall_ns(); /* frames behind the head are not older than its being open */
     return frames_at < length ? feed_frames(ws, bytes + frames_at, length - frames_at) : 0;
+}
+
+/* The peer has closed before the handshake was done. */
+static void end_handshake(struct ws *ws)
+{
+    struct ws_answer answer;
+    if (ws->handshake != NULL &&
+        ws_handshake_read(ws->handshake, ws->handshake_length, ws->key, &answer) > 0) {
+        refuse_handshake(ws, &answer, ws->handshake + answer.head,
+                         ws->handshake_length - answer.head);
+    } else {
+        ws_set_ended(ws, WS_END_UNREACHABLE, 0, "the connection was closed without an answer");
+    }
 }
 
 static int ws_raw_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -197,7 +212,9 @@ static int ws_raw_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
     (void)user;
     struct ws *ws = lws_get_opaque_user_data(wsi);
     if (ws == NULL) {
-        return 0;
+        /* Abandoned; were it to connect in the same turn of the loop, that would undo the timeout
+         * that is to end it. */
+        return reason == LWS_CALLBACK_RAW_CONNECTED || reason == LWS_CALLBACK_RAW_RX ? -1 : 0;
     }
     switch (reason) {
     case LWS_CALLBACK_RAW_CONNECTED:
@@ -213,6 +230,9 @@ static int ws_raw_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
         ws_finish(ws);
         return 0;
     case LWS_CALLBACK_RAW_CLOSE:
+        if (!ws->is_open) {
+            end_handshake(ws);
+        }
         ws_finish(ws);
         return 0;
     default:

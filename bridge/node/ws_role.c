@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/ssl.h>
+
 #include "base/clock.h"
 #include "node/ws_private.h"
 #include "ops/metrics.h"
@@ -17,22 +19,17 @@ static void role_prepare(struct ws *ws, struct lws_client_connect_info *info)
 {
     ws_message_init(&ws->message, ws->target.max_message_bytes);
     info->local_protocol_name = ws_role_protocol.name;
-    info->alpn = "http/1.1";
 }
 
 static int role_write(struct ws *ws, struct ws_frame *frame)
 {
     unsigned char *payload = frame->buffer + WS_FRAME_PAYLOAD_AT;
     switch (frame->opcode) {
-    case WS_CLOSE: {
-        enum lws_close_status code = LWS_CLOSE_STATUS_NORMAL;
-        if (frame->length >= 2) {
-            code = (enum lws_close_status)(payload[0] << 8 | payload[1]);
-        }
-        /* libwebsockets sends it, waits for the answer, and then closes. */
-        lws_close_reason(ws->wsi, code, NULL, 0);
-        return -1;
-    }
+    case WS_CLOSE:
+        /* Not lws_close_reason(): after that libwebsockets drops what is still on its way, does not
+         * tell of the answer, and is silent where the connection is abandoned. So this frame is
+         * made here, and passes through as bytes. */
+        return ws_raw_transport.write(ws, frame);
     case WS_PING:
         return lws_write(ws->wsi, payload, frame->length, LWS_WRITE_PING) < 0 ? -1 : 0;
     default:
@@ -77,12 +74,11 @@ static int on_receive(struct ws *ws, const char *bytes, size_t length)
     return 0;
 }
 
-static int append_authorization(struct ws *ws, unsigned char **at, const unsigned char *end)
+static int append_authorization(struct ws *ws, unsigned char **at, unsigned char *end)
 {
     const char *value = ws->target.authorization;
     return lws_add_http_header_by_token(ws->wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
-                                        (const unsigned char *)value, (int)strlen(value), at,
-                                        (unsigned char *)(uintptr_t)end);
+                                        (const unsigned char *)value, (int)strlen(value), at, end);
 }
 
 static void on_connection_error(struct ws *ws, const char *text)
@@ -94,16 +90,41 @@ static void on_connection_error(struct ws *ws, const char *text)
         ws_set_ended(ws, WS_END_REFUSED, (int)status, detail);
         return;
     }
+    /* libwebsockets says no more than that TLS has failed; OpenSSL knows of the certificate. */
+    SSL *ssl = lws_get_ssl(ws->wsi);
+    long verdict = ssl != NULL && ws->target.verify ? SSL_get_verify_result(ssl) : X509_V_OK;
+    if (verdict != X509_V_OK) {
+        snprintf(detail, sizeof detail, "the server's certificate is not accepted: %s",
+                 X509_verify_cert_error_string(verdict));
+        text = detail;
+    }
     ws_set_ended(ws, WS_END_UNREACHABLE, 0, text != NULL ? text : "cannot connect");
 }
 
-static void on_peer_close(struct ws *ws, const unsigned char *payload, size_t length)
+/* Returns 0 for libwebsockets to echo the close frame, -1 where ours has been
+ * sent, or now is. */
+static int on_peer_close(struct ws *ws, const unsigned char *payload, size_t length)
 {
     int code = length >= 2 ? payload[0] << 8 | payload[1] : WS_CODE_NO_STATUS;
     char detail[sizeof ws->how.detail];
     snprintf(detail, sizeof detail, "close frame %d", code);
     metrics_add(METRIC_CONTROL_FRAMES, 1);
     ws_set_ended(ws, WS_END_CLOSED, code, detail);
+    if (!ws->is_closing) {
+        return 0;
+    }
+    while (ws->waiting_count > 0 && ws_write_next(ws) == 0) {
+    }
+    return -1;
+}
+
+/* What may still come in the turn of the loop in which the connection was abandoned; it would undo
+ * the timeout that is to end it. */
+static bool is_progress(enum lws_callback_reasons reason)
+{
+    return reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
+           reason == LWS_CALLBACK_CLIENT_ESTABLISHED || reason == LWS_CALLBACK_CLIENT_RECEIVE ||
+           reason == LWS_CALLBACK_CLIENT_WRITEABLE;
 }
 
 static int ws_role_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -112,7 +133,7 @@ static int ws_role_callback(struct lws *wsi, enum lws_callback_reasons reason, v
     (void)user;
     struct ws *ws = lws_get_opaque_user_data(wsi);
     if (ws == NULL) {
-        return 0;
+        return is_progress(reason) ? -1 : 0;
     }
     ws->wsi = wsi;
     switch (reason) {
@@ -132,12 +153,12 @@ static int ws_role_callback(struct lws *wsi, enum lws_callback_reasons reason, v
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return ws_write_next(ws);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        on_peer_close(ws, in, length);
-        return 0;
+        return on_peer_close(ws, in, length);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         on_connection_error(ws, in);
         ws_finish(ws);
         return 0;
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* killed before the handshake's answer */
     case LWS_CALLBACK_CLIENT_CLOSED:
         ws_finish(ws);
         return 0;

@@ -156,6 +156,13 @@ static int check_tls(struct config_tree *tree, const struct config_node *node, u
         return config_refuse(tree, node_path(index, "tls.verify", path), NULL,
                              "is false, but url begins with ws://; allowed: with wss:// only");
     }
+    if (node->use_tls && tls->verify && strchr(node->host, ':')) {
+        /* libwebsockets cannot compare an IPv6 address with a certificate: it would never connect.
+         */
+        return config_refuse(tree, node_path(index, "url", path), node->url,
+                             "is an IPv6 address, for which no certificate can be verified; "
+                             "allowed: a host name, an IPv4 address, or tls: {verify: false}");
+    }
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (files[i].file && !node->use_tls) {
             return config_refuse(tree, node_path(index, files[i].key, path), NULL,

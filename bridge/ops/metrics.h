@@ -40,6 +40,11 @@
       "Topic counters dropped because limits.max_counters was reached")                            \
     X(COUNTERS, gauge, "arizmq_counters", "Topic counters held, all views")                        \
     X(COUNTERS_MAX, gauge, "arizmq_counters_max", "limits.max_counters, of each view and depth")   \
+    X(EVENT_BYTES_MAX, gauge, "arizmq_event_bytes_max", "limits.max_event_bytes")                  \
+    X(RECEIVE_BUFFER_BYTES, gauge, "arizmq_receive_buffer_bytes", "limits.receive_buffer_bytes")   \
+    X(HEARTBEAT_FIRST_TOKENS_MAX, gauge, "arizmq_heartbeat_first_tokens_max",                      \
+      "limits.heartbeat_first_tokens")                                                             \
+    X(STOP_TIMEOUT_MS, gauge, "arizmq_stop_timeout_milliseconds", "stop_timeout_ms")               \
     X(SUBSCRIPTIONS, counter, "arizmq_subscriptions_total",                                        \
       "Prefixes newly subscribed to, all views (the second subscriber of a prefix adds none)")     \
     X(UNSUBSCRIPTIONS, counter, "arizmq_unsubscriptions_total",                                    \

@@ -33,6 +33,8 @@ enum {
     SUBSCRIPTIONS_EVERY_MS = 100,
     STOP_POLL_MS = 5,
     FILES_WANTED = 65536, /* each subscriber and each link is one */
+    FILES_NEEDED = 32,    /* without any link; libzmq aborts where it gets none */
+    FILES_PER_LINK = 2,   /* its WebSocket and a request */
 };
 
 struct service {
@@ -72,14 +74,17 @@ static void on_subscriptions(lws_sorted_usec_list_t *sul)
 static void on_stopping(lws_sorted_usec_list_t *sul)
 {
     struct service *service = lws_container_of(sul, struct service, stopping);
-    bool is_late = clock_monotonic_ms() >= service->stop_by_ms;
+    /* The last quarter belongs to the subscribers, who are still to get what is under way. */
+    bool is_late =
+        clock_monotonic_ms() + service->config->stop_timeout_ms / 4 >= service->stop_by_ms;
     if (!nodes_are_stopped(service->nodes) && !is_late) {
         again_in(service, sul, on_stopping, STOP_POLL_MS);
         return;
     }
-    if (is_late) {
-        log_warning("stop_timeout", "not all links closed within stop_timeout_ms (%u); leaving",
+    if (!nodes_are_stopped(service->nodes)) {
+        log_warning("stop_timeout", "not all links closed in time (stop_timeout_ms is %u); leaving",
                     service->config->stop_timeout_ms);
+        nodes_abort(service->nodes);
     }
     json_t *json = own_event_create("ArizmqStopping", "-", "-", clock_wall_ns());
     json_object_set_new(json, "epoch", json_integer((json_int_t)pipeline_epoch(service->pipeline)));
@@ -155,6 +160,23 @@ static void raise_file_limit(void)
     }
 }
 
+static int check_file_limit(const struct config *config, char *error, size_t error_size)
+{
+    unsigned needed = FILES_NEEDED;
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        needed += config->nodes[i].apps_count * FILES_PER_LINK;
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
+        snprintf(error, error_size,
+                 "only %llu files may be open (ulimit -n); this configuration needs %u and one for "
+                 "each subscriber",
+                 (unsigned long long)limit.rlim_cur, needed);
+        return ARIZMQ_EIO;
+    }
+    return ARIZMQ_OK;
+}
+
 /* Starting OpenSSL costs 4 MB of memory, which a bridge without wss:// can do without. */
 static bool uses_tls(const struct config *config)
 {
@@ -213,12 +235,22 @@ static int adopt_signals(struct service *service)
     return wsi != NULL ? ARIZMQ_OK : ARIZMQ_EIO;
 }
 
+/* The configured bounds stand among the metrics, beside what they bound. */
+static void show_bounds(const struct config *config)
+{
+    metrics_set(METRIC_COUNTERS_MAX, config->limits.max_counters);
+    metrics_set(METRIC_EVENT_BYTES_MAX, config->limits.max_event_bytes);
+    metrics_set(METRIC_RECEIVE_BUFFER_BYTES, config->limits.receive_buffer_bytes);
+    metrics_set(METRIC_HEARTBEAT_FIRST_TOKENS_MAX, config->limits.heartbeat_first_tokens);
+    metrics_set(METRIC_STOP_TIMEOUT_MS, config->stop_timeout_ms);
+}
+
 /* libzmq's threads inherit the blocked signals, so this comes after adopt_signals(). */
 static int create_parts(struct service *service, char *error, size_t error_size)
 {
     zsys_handler_set(NULL); /* or CZMQ would take SIGTERM and SIGINT for itself */
     zsys_set_io_threads((size_t)service->config->io_threads);
-    metrics_set(METRIC_COUNTERS_MAX, service->config->limits.max_counters);
+    show_bounds(service->config);
     int result = pipeline_create(service->config, &service->pipeline, error, error_size);
     if (result != ARIZMQ_OK) {
         return result;
@@ -231,7 +263,10 @@ static int service_start(struct service *service)
 {
     char error[ERROR_SIZE] = "no memory for the event loop";
     raise_file_limit();
-    int result = create_context(service);
+    int result = check_file_limit(service->config, error, sizeof error);
+    if (result == ARIZMQ_OK) {
+        result = create_context(service);
+    }
     if (result == ARIZMQ_OK) {
         result = adopt_signals(service);
         if (result != ARIZMQ_OK) {
@@ -249,6 +284,15 @@ static int service_start(struct service *service)
     again_in(service, &service->subscriptions, on_subscriptions, SUBSCRIPTIONS_EVERY_MS);
     nodes_start(service->nodes);
     return ARIZMQ_OK;
+}
+
+/* What a stop has left of its time for the subscribers, at least that quarter. */
+static int linger_ms(const struct service *service)
+{
+    uint32_t all_ms = service->config->stop_timeout_ms;
+    uint64_t now = clock_monotonic_ms();
+    uint64_t left_ms = service->stop_by_ms > now ? service->stop_by_ms - now : 0;
+    return (int)(left_ms > all_ms / 4 ? left_ms : all_ms / 4);
 }
 
 int service_run(const struct config *config)
@@ -269,7 +313,7 @@ int service_run(const struct config *config)
         lws_context_destroy(service.context);
     }
     uint64_t seq = service.pipeline != NULL ? pipeline_seq(service.pipeline) : 0;
-    pipeline_destroy(&service.pipeline, (int)config->stop_timeout_ms);
+    pipeline_destroy(&service.pipeline, linger_ms(&service));
     zsys_shutdown();
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);

@@ -88,6 +88,13 @@ static uint64_t hash_on(uint64_t hash, const char *bytes, size_t begin, size_t e
     return hash;
 }
 
+/* What uthash sees of a hash, of which it uses the low bits. In hash_on() each bit reaches only
+ * higher ones; after one more multiplication the upper half depends on all. */
+static unsigned hash_fold(uint64_t hash)
+{
+    return (unsigned)(hash * 0x9E3779B97F4A7C15U >> 32);
+}
+
 static void table_drop_oldest(struct table *table)
 {
     struct counter *oldest = table->latest->prev;
@@ -146,8 +153,8 @@ void counters_count(struct counters *self, const struct topic *topic, uint64_t *
     for (unsigned depth = 0; depth < self->tokens; depth++) {
         size_t end = topic->end[depth];
         hash = hash_on(hash, topic->bytes, begin, end);
-        struct counter *counter = table_use(&self->tables[depth], self->max, topic->bytes, end,
-                                            (unsigned)(hash ^ hash >> 32));
+        struct counter *counter =
+            table_use(&self->tables[depth], self->max, topic->bytes, end, hash_fold(hash));
         count[depth + 1] = counter != NULL ? ++counter->count : 1;
         begin = end;
     }

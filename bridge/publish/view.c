@@ -13,6 +13,9 @@
 #include "ops/log.h"
 #include "ops/metrics.h"
 
+/* Taken in at one turn; a flood of subscriptions waits in libzmq and holds back no event. */
+enum { SUBSCRIPTIONS_PER_TURN = 10000 };
+
 struct view {
     const struct config_publish *config;
     uint64_t epoch;
@@ -183,7 +186,10 @@ void view_read_subscriptions(struct view *self)
 {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
-    while (zmq_msg_recv(&frame, self->handle, ZMQ_DONTWAIT) >= 0) {
+    for (unsigned i = 0; i < SUBSCRIPTIONS_PER_TURN; i++) {
+        if (zmq_msg_recv(&frame, self->handle, ZMQ_DONTWAIT) < 0) {
+            break;
+        }
         const unsigned char *bytes = zmq_msg_data(&frame);
         size_t length = zmq_msg_size(&frame);
         bool subscribes = length > 0 && bytes[0] == 1;

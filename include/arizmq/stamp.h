@@ -18,7 +18,7 @@
 /* A topic template has at most this many tokens. */
 #define ARIZMQ_STAMP_TOKENS_MAX 8
 #define ARIZMQ_STAMP_COUNTS_MAX (ARIZMQ_STAMP_TOKENS_MAX + 1)
-#define ARIZMQ_STAMP_BYTES_MAX  ((3 + ARIZMQ_STAMP_COUNTS_MAX) * 8)
+#define ARIZMQ_STAMP_BYTES_MAX  ((size_t)(3 + ARIZMQ_STAMP_COUNTS_MAX) * 8)
 
 struct arizmq_stamp {
     uint64_t epoch;       /* one run of the bridge: microseconds since 1970 at its start */

@@ -84,6 +84,20 @@ bool console_parse_number(const char *word, unsigned long max, unsigned long *ou
     return true;
 }
 
+/* NULL if there is no such command. */
+static const struct console_command *command_find(const char *verb)
+{
+    const struct console_command *lists[] = {console_session_commands, console_server_commands};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (const struct console_command *each = lists[i]; each->verb; each++) {
+            if (strcmp(each->verb, verb) == 0) {
+                return each;
+            }
+        }
+    }
+    return NULL;
+}
+
 static void console_run(struct fake *fake, char *line)
 {
     char *rest = line;
@@ -92,7 +106,7 @@ static void console_run(struct fake *fake, char *line)
         console_error("an empty line is no command");
         return;
     }
-    const struct console_command *command = console_command_find(verb);
+    const struct console_command *command = command_find(verb);
     if (!command) {
         console_error("unknown command \"%s\"", verb);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What console.c (lines in and out) and commands.c (what each command does) need of each other.
+ * What console.c (lines in and out) and commands_*.c (what each command does) need of each other.
  */
 #ifndef ARIZMQ_FAKE_CONSOLE_PRIVATE_H
 #define ARIZMQ_FAKE_CONSOLE_PRIVATE_H
@@ -14,8 +14,9 @@ struct console_command {
     void (*run)(struct fake *fake, struct session *session, char *rest);
 };
 
-/* NULL if there is no such command. */
-const struct console_command *console_command_find(const char *verb);
+/* Each list ends with an entry without verb. */
+extern const struct console_command console_session_commands[]; /* commands_session.c */
+extern const struct console_command console_server_commands[];  /* commands_server.c */
 
 void console_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void console_done(void); /* "ok" and nothing more */

@@ -5,7 +5,7 @@
  *
  * Files: fake_asterisk.c (start), http.c (requests and upgrades, by libwebsockets), rest.c (what a
  * request does), application.c (Stasis applications), session.c (one WebSocket after its upgrade),
- * play.c (recordings), console.c (the script's lines).
+ * play.c (recordings), console.c and commands_*.c (the script).
  */
 #ifndef ARIZMQ_FAKE_FAKE_H
 #define ARIZMQ_FAKE_FAKE_H
@@ -67,6 +67,7 @@ struct fake {
     struct rest_override *overrides;
     int upgrade_status; /* 0: upgrades are accepted */
     bool upgrade_status_is_html;
+    bool swallows_answers; /* RESTResponses are filtered out, as an eventFilter may do */
     bool is_quitting;
     struct fake_stats stats;
 };
@@ -149,6 +150,7 @@ struct rest_response {
     const char *allow;        /* value of the Allow header, NULL: none */
     const char *content_type; /* NULL: no body */
     char *body;               /* NULL: none; malloc'd */
+    bool is_last;             /* the connection is closed after it */
 };
 
 void rest_handle(struct fake *fake, const struct rest_request *request,

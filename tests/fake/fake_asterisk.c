@@ -2,7 +2,7 @@
 /*
  * The fake Asterisk's start, its listening socket and its loop. It listens itself and hands each
  * connection to libwebsockets, so that it can stop listening and start again while WebSockets
- * live. The first line on stdout is "port N"; what can be said to it on stdin is in commands.c.
+ * live. The first line on stdout is "port N"; what can be said to it on stdin is in README.md.
  */
 #include <argp.h>
 #include <arpa/inet.h>

@@ -25,30 +25,9 @@
 
 enum { CONNECTIONS_MAX = 1000, LINE_MAX_BYTES = 4096 };
 
-struct connection {
-    struct connection *prev;
-    struct connection *next;
-    unsigned id;
-    int sockets[PROXY_DIRECTIONS]; /* [PROXY_UP]: where up comes from, the client; then the target
-                                    */
-    bool is_connecting;
-    struct proxy_flow flows[PROXY_DIRECTIONS];
-    size_t poll_index; /* of its first socket in this turn's poll set */
-};
+struct proxy proxy = {.listener = -1};
 
-static struct proxy {
-    struct sockaddr_in target;
-    uint16_t port;
-    int listener; /* -1: refuses */
-    struct proxy_faults faults[PROXY_DIRECTIONS];
-    struct connection *connections;
-    unsigned connections_count;
-    unsigned accepted;
-    uint64_t forwarded_bytes[PROXY_DIRECTIONS]; /* of closed connections */
-    bool is_quitting;
-} proxy = {.listener = -1};
-
-static int proxy_listen(void)
+int proxy_listen(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(proxy.port),
@@ -71,7 +50,7 @@ static int proxy_listen(void)
     return 0;
 }
 
-static void connection_close(struct connection *connection, const char *why, bool resets)
+void proxy_connection_close(struct proxy_connection *connection, const char *why, bool resets)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     for (int i = 0; i < PROXY_DIRECTIONS; i++) {
@@ -98,7 +77,7 @@ static void proxy_accept(void)
         return;
     }
     int target = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct connection *connection = calloc(1, sizeof *connection);
+    struct proxy_connection *connection = calloc(1, sizeof *connection);
     if (target < 0 || !connection || proxy.connections_count == CONNECTIONS_MAX) {
         fprintf(stderr, "fault_proxy: cannot take another connection: %s\n", strerror(errno));
         close(client);
@@ -123,12 +102,12 @@ static void proxy_accept(void)
     connection->is_connecting = true;
     if (connect(target, (struct sockaddr *)&proxy.target, sizeof proxy.target) < 0 &&
         errno != EINPROGRESS) {
-        connection_close(connection, "target-unreachable", true);
+        proxy_connection_close(connection, "target-unreachable", true);
     }
 }
 
 /* What poll() shall watch of one connection; returns when a delayed piece is due. */
-static uint64_t connection_watch(const struct connection *connection, struct pollfd *polled,
+static uint64_t connection_watch(const struct proxy_connection *connection, struct pollfd *polled,
                                  uint64_t now)
 {
     uint64_t next = UINT64_MAX;
@@ -161,19 +140,19 @@ static uint64_t connection_watch(const struct connection *connection, struct pol
     return next;
 }
 
-static void connection_connected(struct connection *connection)
+static void connection_connected(struct proxy_connection *connection)
 {
     int error = 0;
     socklen_t length = sizeof error;
     getsockopt(connection->sockets[PROXY_DOWN], SOL_SOCKET, SO_ERROR, &error, &length);
     if (error) {
-        connection_close(connection, "target-unreachable", true);
+        proxy_connection_close(connection, "target-unreachable", true);
         return;
     }
     connection->is_connecting = false;
 }
 
-static void connection_serve(struct connection *connection, const struct pollfd *polled,
+static void connection_serve(struct proxy_connection *connection, const struct pollfd *polled,
                              uint64_t now)
 {
     if (connection->is_connecting) {
@@ -195,203 +174,16 @@ static void connection_serve(struct connection *connection, const struct pollfd 
             result = proxy_flow_write(flow, faults, connection->sockets[!i]);
         }
         if (result != PROXY_FLOW_GOES_ON) {
-            connection_close(connection, result == PROXY_FLOW_TRUNCATED ? "truncated" : "broken",
-                             result == PROXY_FLOW_BROKEN);
+            proxy_connection_close(connection,
+                                   result == PROXY_FLOW_TRUNCATED ? "truncated" : "broken",
+                                   result == PROXY_FLOW_BROKEN);
             return;
         }
     }
     if (connection->flows[PROXY_UP].end_is_forwarded &&
         connection->flows[PROXY_DOWN].end_is_forwarded) {
-        connection_close(connection, "ended", false);
+        proxy_connection_close(connection, "ended", false);
     }
-}
-
-static void proxy_clear(void)
-{
-    for (int i = 0; i < PROXY_DIRECTIONS; i++) {
-        proxy.faults[i] = (struct proxy_faults){.pass_bytes = PROXY_UNLIMITED};
-        struct connection *each;
-        DL_FOREACH(proxy.connections, each)
-        {
-            each->flows[i].pass_left = PROXY_UNLIMITED;
-        }
-    }
-}
-
-/* ---- commands ---- */
-
-static void set_delay(enum proxy_direction direction, size_t number)
-{
-    proxy.faults[direction].delay_ms = (unsigned)number;
-}
-
-static void set_slice(enum proxy_direction direction, size_t number)
-{
-    proxy.faults[direction].slice_bytes = number;
-}
-
-static void set_stall(enum proxy_direction direction, size_t number)
-{
-    (void)number;
-    proxy.faults[direction].is_stalled = true;
-}
-
-static void set_resume(enum proxy_direction direction, size_t number)
-{
-    (void)number;
-    proxy.faults[direction].is_stalled = false;
-}
-
-static void set_black_hole(enum proxy_direction direction, size_t number)
-{
-    (void)number;
-    proxy.faults[direction].is_black_hole = true;
-}
-
-static void set_pass(enum proxy_direction direction, size_t number, bool holds_after)
-{
-    proxy.faults[direction].pass_bytes = (int64_t)number;
-    proxy.faults[direction].holds_after = holds_after;
-    struct connection *each;
-    DL_FOREACH(proxy.connections, each)
-    {
-        each->flows[direction].pass_left = (int64_t)number;
-    }
-}
-
-static void set_truncate(enum proxy_direction direction, size_t number)
-{
-    set_pass(direction, number, false);
-}
-
-static void set_truncate_hold(enum proxy_direction direction, size_t number)
-{
-    set_pass(direction, number, true);
-}
-
-/* Commands for one direction or, where none is named, both. */
-static const struct {
-    const char *verb;
-    bool needs_number;
-    void (*set)(enum proxy_direction direction, size_t number);
-} settings[] = {
-    {"delay", true, set_delay},
-    {"slice", true, set_slice},
-    {"stall", false, set_stall},
-    {"resume", false, set_resume},
-    {"black-hole", false, set_black_hole},
-    {"truncate", true, set_truncate},
-    {"truncate-hold", true, set_truncate_hold},
-};
-
-static void run_stats(void)
-{
-    uint64_t bytes[PROXY_DIRECTIONS];
-    for (int i = 0; i < PROXY_DIRECTIONS; i++) {
-        bytes[i] = proxy.forwarded_bytes[i];
-        struct connection *each;
-        DL_FOREACH(proxy.connections, each)
-        {
-            bytes[i] += each->flows[i].forwarded_bytes;
-        }
-    }
-    printf("ok connections=%u accepted=%u up_bytes=%llu down_bytes=%llu\n", proxy.connections_count,
-           proxy.accepted, (unsigned long long)bytes[PROXY_UP],
-           (unsigned long long)bytes[PROXY_DOWN]);
-}
-
-static void run_reset(void)
-{
-    struct connection *each;
-    struct connection *next;
-    printf("ok connections=%u\n", proxy.connections_count);
-    DL_FOREACH_SAFE(proxy.connections, each, next)
-    {
-        connection_close(each, "reset", true);
-    }
-}
-
-static void run_refuse(void)
-{
-    if (proxy.listener >= 0) {
-        close(proxy.listener);
-        proxy.listener = -1;
-    }
-    puts("ok");
-}
-
-static void run_clear(void)
-{
-    proxy_clear();
-    if (proxy.listener < 0 && proxy_listen()) {
-        printf("error port %u: %s\n", proxy.port, strerror(errno));
-    } else {
-        puts("ok");
-    }
-}
-
-static void run_quit(void)
-{
-    proxy.is_quitting = true;
-    puts("ok");
-}
-
-static const struct {
-    const char *verb;
-    void (*run)(void);
-} plain_commands[] = {
-    {"stats", run_stats}, {"reset", run_reset}, {"refuse", run_refuse},
-    {"clear", run_clear}, {"quit", run_quit},
-};
-
-static void run_setting(size_t index, char *rest)
-{
-    bool applies[PROXY_DIRECTIONS] = {true, true};
-    char *word = strtok(rest, " ");
-    if (word && (strcmp(word, "up") == 0 || strcmp(word, "down") == 0)) {
-        applies[*word == 'u' ? PROXY_DOWN : PROXY_UP] = false;
-        word = strtok(NULL, " ");
-    }
-    unsigned long number = 0;
-    char *end = NULL;
-    if (settings[index].needs_number) {
-        number = word ? strtoul(word, &end, 10) : 0;
-        if (!word || *end || number > INT32_MAX) {
-            printf("error %s: \"%s\" is no number; allowed: 0 to %d\n", settings[index].verb,
-                   word ? word : "", INT32_MAX);
-            return;
-        }
-    } else if (word) {
-        printf("error %s: \"%s\" is no direction; allowed: up, down\n", settings[index].verb, word);
-        return;
-    }
-    for (int i = 0; i < PROXY_DIRECTIONS; i++) {
-        if (applies[i]) {
-            settings[index].set((enum proxy_direction)i, number);
-        }
-    }
-    puts("ok");
-}
-
-static void proxy_run(char *line)
-{
-    char *rest = line + strcspn(line, " ");
-    if (*rest) {
-        *rest++ = '\0';
-    }
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (strcmp(settings[i].verb, line) == 0) {
-            run_setting(i, rest);
-            return;
-        }
-    }
-    for (size_t i = 0; i < sizeof plain_commands / sizeof *plain_commands; i++) {
-        if (strcmp(plain_commands[i].verb, line) == 0) {
-            plain_commands[i].run();
-            return;
-        }
-    }
-    printf("error unknown command \"%s\"\n", line);
 }
 
 static void proxy_read_commands(void)
@@ -427,7 +219,7 @@ static void proxy_turn(void)
     size_t count = 2;
     polled[0] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
     polled[1] = (struct pollfd){.fd = proxy.listener, .events = POLLIN};
-    struct connection *each;
+    struct proxy_connection *each;
     DL_FOREACH(proxy.connections, each)
     {
         each->poll_index = count;
@@ -440,7 +232,7 @@ static void proxy_turn(void)
     if (poll(polled, count, timeout) < 0) {
         return;
     }
-    struct connection *after;
+    struct proxy_connection *after;
     now = proxy_now_ms();
     DL_FOREACH_SAFE(proxy.connections, each, after)
     {
@@ -493,7 +285,7 @@ int main(int argc, char **argv)
         proxy_turn();
     }
     while (proxy.connections) {
-        connection_close(proxy.connections, "quit", false);
+        proxy_connection_close(proxy.connections, "quit", false);
     }
     if (proxy.listener >= 0) {
         close(proxy.listener);

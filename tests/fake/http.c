@@ -136,7 +136,7 @@ static int response_write(struct lws *wsi, const struct rest_response *response)
     snprintf(server, sizeof server, "Asterisk/%s", fake->version->full);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
     char *connection = header_copy(wsi, WSI_TOKEN_CONNECTION);
-    bool closes = response->status == 413 || (connection && strcasecmp(connection, "close") == 0);
+    bool closes = response->is_last || (connection && strcasecmp(connection, "close") == 0);
     free(connection);
     int failed = header_add(wsi, "Server:", server, &at, end) ||
                  header_add(wsi, "Date:", date, &at, end) ||
@@ -197,12 +197,17 @@ static int connection_complete(struct lws *wsi, struct connection *connection)
         rest_response_set_message(response, 401, NULL, "Authentication required");
     } else if (connection->body_length > BODY_MAX) {
         rest_response_set_message(response, 413, NULL, "Request body too large");
+        response->is_last = true;
     } else {
         struct rest_request request = {.method = connection->method,
                                        .uri = connection->uri,
                                        .query = connection->query,
                                        .is_read_only = user == fake->read_only_username};
         rest_handle(fake, &request, response);
+    }
+    if (response->status == 401 || response->status == 413) {
+        console_event("rest %s %s via=http status=%d", connection->method, connection->uri,
+                      response->status);
     }
     if (fake->rest_delay_ms == 0) {
         return connection_answer(wsi, connection);
@@ -250,6 +255,7 @@ static int connection_request(struct lws *wsi, struct connection *connection, co
     connection_begin(wsi, connection, path);
     if (line_length > REQUEST_LINE_MAX) {
         rest_response_set_html(fake_of(wsi), &connection->response, 400, "Request line too long");
+        connection->response.is_last = true;
         connection_answer(wsi, connection);
         return -1;
     }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * fault_proxy: forwards TCP connections to a target and spoils them as told on stdin.
- * fault_proxy.c has the loop, the listening socket and the commands; proxy_flow.c one direction of
- * one connection.
+ * fault_proxy.c has the loop and the sockets, proxy_commands.c the commands, proxy_flow.c one
+ * direction of one connection.
  */
 #ifndef ARIZMQ_FAKE_PROXY_H
 #define ARIZMQ_FAKE_PROXY_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,5 +62,37 @@ enum proxy_flow_result proxy_flow_read(struct proxy_flow *flow, const struct pro
 enum proxy_flow_result proxy_flow_write(struct proxy_flow *flow, const struct proxy_faults *faults,
                                         int sink);
 void proxy_flow_free(struct proxy_flow *flow);
+
+struct proxy_connection {
+    struct proxy_connection *prev;
+    struct proxy_connection *next;
+    unsigned id;
+    int sockets[PROXY_DIRECTIONS]; /* [PROXY_UP]: where up comes from, the client; then the target
+                                    */
+    bool is_connecting;
+    struct proxy_flow flows[PROXY_DIRECTIONS];
+    size_t poll_index; /* of its first socket in this turn's poll set */
+};
+
+extern struct proxy {
+    struct sockaddr_in target;
+    uint16_t port;
+    int listener; /* -1: refuses */
+    struct proxy_faults faults[PROXY_DIRECTIONS];
+    struct proxy_connection *connections;
+    unsigned connections_count;
+    unsigned accepted;
+    uint64_t forwarded_bytes[PROXY_DIRECTIONS]; /* of closed connections */
+    bool is_quitting;
+} proxy;
+
+/* 0, or -1 with errno: listens on proxy.port, 0 chooses one. */
+int proxy_listen(void);
+/* With `resets` both peers see RST, else FIN. `why` goes into the event. */
+void proxy_connection_close(struct proxy_connection *connection, const char *why, bool resets);
+/* Everything passes again. */
+void proxy_clear(void);
+/* Does what the line says and answers it. The line is changed. */
+void proxy_run(char *line);
 
 #endif

@@ -115,6 +115,11 @@ static void handle_text(struct session *session, const uint8_t *text, size_t len
         return;
     }
     char *answer = rest_handle_message(fake, session, (const char *)text, length);
+    if (fake->swallows_answers) {
+        console_event("swallowed id=%u app=%s", session->id, session->apps);
+        free(answer);
+        return;
+    }
     if (fake->rest_delay_ms == 0) {
         session_send_text(session, answer, strlen(answer));
         free(answer);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The daemon's helper with a stand-in for the daemon: a shell that logs its configuration as
+ * daemon.h with a stand-in for the daemon: a shell that logs its configuration as
  * lines of the daemon's log and ends on SIGTERM with a status of its own.
  */
 #include <criterion/criterion.h>
@@ -74,7 +74,7 @@ Test(daemon, is_given_its_configuration_and_stopped)
     cr_assert_null(daemon_await_log(daemon, "conf", NULL, 0));
     cr_assert_eq(daemon_count_log(daemon, "started"), 1);
     char directory[64];
-    strcpy(directory, daemon->directory);
+    snprintf(directory, sizeof directory, "%s", daemon->directory);
     cr_assert_eq(access(directory, F_OK), 0);
     cr_assert_eq(daemon_stop(&daemon, HARNESS_TIMEOUT_MS), 5);
     cr_assert_null(daemon);

@@ -17,10 +17,9 @@ SKIP_MESSAGES = ("SKIP_RETURN_CODE", "SKIP_REGULAR_EXPRESSION_MATCHED")
 
 
 def skip_reason(output):
-    """A skipped test says why in a line of its own: "skipped: why", the last such line counts."""
-    reasons = [line.partition("skipped:")[2].strip() for line in output.splitlines()
-               if line.strip().startswith("skipped:")]
-    return reasons[-1] if reasons and reasons[-1] else "it gave no reason"
+    """The last line of a skipped test says why, with or without "skipped:" before it."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1].removeprefix("skipped:").strip() if lines else "it gave no reason"
 
 
 def read_suite(path):

@@ -12,7 +12,8 @@ Test(config_env, ports_have_the_defaults_of_their_scheme)
         {"ARI_URL=ws://pbx/ari", "pbx", 80, false},
         {"ARI_URL=wss://pbx/ari/", "pbx", 443, true},
         {"ARI_URL=http://pbx:8088/ari", "pbx", 8088, false},
-        {"ARI_URL=https://[::1]:8089/ari", "::1", 8089, true},
+        {"ARI_URL=https://pbx:8089/ari", "pbx", 8089, true},
+        {"ARI_URL=http://[::1]:8088/ari", "::1", 8088, false},
         {"ARI_WEBSOCKET_URL=wss://10.1.2.3:1/ari/events", "10.1.2.3", 1, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What each command of the script does. Called by console.c with the rest of the line; the list of
- * all commands is at the end. Every command answers with one line.
+ * The script's commands that concern one connection: what is sent on it, and how it ends or
+ * breaks. Called by console.c with the rest of the line; the list of them is at the end. Every
+ * command answers with one line.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -82,6 +83,25 @@ static void run_send_hex(struct fake *fake, struct session *session, char *rest)
     session_send_raw(session, raw.data, raw.length);
     console_ok("bytes=%zu", raw.length);
     bytes_free(&raw);
+    session_flush(session);
+}
+
+/* Bytes of a message that is too large to be built: one character again and again. */
+static void run_pour(struct fake *fake, struct session *session, char *rest)
+{
+    (void)fake;
+    unsigned long size;
+    if (!console_parse_number(console_next_word(&rest), MESSAGE_MAX, &size)) {
+        return;
+    }
+    char *filler = malloc(size + 1);
+    if (!filler) {
+        abort();
+    }
+    memset(filler, *rest ? *rest : 'x', size);
+    session_send_raw(session, filler, size);
+    free(filler);
+    console_ok("bytes=%lu", size);
     session_flush(session);
 }
 
@@ -309,190 +329,12 @@ static void run_ping(struct fake *fake, struct session *session, char *rest)
     session_flush(session);
 }
 
-static void run_status(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    unsigned long status;
-    if (!console_parse_number(console_next_word(&rest), 599, &status)) {
-        return;
-    }
-    const char *kind = console_next_word(&rest);
-    if (kind && strcmp(kind, "html") != 0 && strcmp(kind, "json") != 0) {
-        console_error("status: \"%s\" is no kind of body; allowed: html, json", kind);
-        return;
-    }
-    fake->upgrade_status = status == 101 ? 0 : (int)status;
-    fake->upgrade_status_is_html = kind && strcmp(kind, "html") == 0;
-    console_done();
-}
-
-static struct application *application_named(struct fake *fake, const char *verb, char **rest)
-{
-    const char *name = console_next_word(rest);
-    struct application *application = name ? application_find(fake, name) : NULL;
-    if (!application) {
-        console_error("%s: no application \"%s\"", verb, name ? name : "");
-    }
-    return application;
-}
-
-static void run_replace(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    struct application *application = application_named(fake, "replace", &rest);
-    if (application) {
-        /* Another client has it now, one that this program does not have to play. */
-        application->is_held = true;
-        console_done();
-        application_replace(fake, application);
-    }
-}
-
-static void run_remove(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    struct application *application = application_named(fake, "remove", &rest);
-    if (application) {
-        application_destroy(fake, application);
-        console_done();
-    }
-}
-
-static void run_precreate(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    const char *name = console_next_word(&rest);
-    if (!name || application_find(fake, name)) {
-        console_error("precreate: %s", name ? "the application exists" : "no name given");
-        return;
-    }
-    application_create(fake, name)->is_held = true;
-    console_done();
-}
-
-static void run_stop_listening(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    (void)rest;
-    fake_stop_listening(fake);
-    console_done();
-}
-
-static void run_listen(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    (void)rest;
-    if (fake->listener) {
-        console_error("listen: listening already on port %u", fake->port);
-    } else if (fake_listen(fake)) {
-        console_error("listen: port %u: %s", fake->port, strerror(errno));
-    } else {
-        console_ok("port=%u", fake->port);
-    }
-}
-
-static void run_drop_all(struct fake *fake, struct session *session, char *rest)
-{
-    (void)rest;
-    unsigned dropped = 0;
-    for (session = fake->sessions; session; session = session->next) {
-        if (session_is_live(session)) {
-            dropped++;
-        }
-    }
-    console_ok("connections=%u", dropped);
-    while ((session = session_find(fake, NULL)) != NULL) {
-        session_reset(session);
-    }
-}
-
-static void run_rest_delay(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    unsigned long delay_ms;
-    if (console_parse_number(console_next_word(&rest), 86400000, &delay_ms)) {
-        fake->rest_delay_ms = (unsigned)delay_ms;
-        console_done();
-    }
-}
-
-static void override_remove(struct fake *fake, const char *prefix)
-{
-    for (struct rest_override **at = &fake->overrides; *at;) {
-        struct rest_override *each = *at;
-        if (prefix && strcmp(each->prefix, prefix) != 0) {
-            at = &each->next;
-            continue;
-        }
-        *at = each->next;
-        free(each->prefix);
-        free(each);
-    }
-}
-
-void console_forget_overrides(struct fake *fake)
-{
-    override_remove(fake, NULL);
-}
-
-static void run_rest_status(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    const char *prefix = console_next_word(&rest);
-    unsigned long status;
-    if (!prefix) {
-        console_error("rest-status: no URI prefix given");
-        return;
-    }
-    if (!console_parse_number(console_next_word(&rest), 599, &status)) {
-        return;
-    }
-    override_remove(fake, prefix);
-    if (status) {
-        struct rest_override *override = calloc(1, sizeof *override);
-        if (!override) {
-            abort();
-        }
-        override->prefix = strdup(prefix);
-        override->status = (int)status;
-        override->next = fake->overrides;
-        fake->overrides = override;
-    }
-    console_done();
-}
-
-static void run_stats(struct fake *fake, struct session *session, char *rest)
-{
-    (void)rest;
-    const struct fake_stats *stats = &fake->stats;
-    unsigned connections = 0;
-    for (session = fake->sessions; session; session = session->next) {
-        connections += session_is_live(session);
-    }
-    console_ok("connections=%u connects=%llu refused=%llu rest=%llu frames_sent=%llu "
-               "bytes_sent=%llu text=%llu binary=%llu ping=%llu pong=%llu close=%llu",
-               connections, (unsigned long long)stats->connects, (unsigned long long)stats->refused,
-               (unsigned long long)stats->rest, (unsigned long long)stats->frames_sent,
-               (unsigned long long)stats->bytes_sent, (unsigned long long)stats->text_received,
-               (unsigned long long)stats->binary_received,
-               (unsigned long long)stats->pings_received, (unsigned long long)stats->pongs_received,
-               (unsigned long long)stats->closes_received);
-}
-
-static void run_quit(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    (void)rest;
-    console_done();
-    fake->is_quitting = true;
-    lws_cancel_service(fake->lws);
-}
-
-static const struct console_command commands[] = {
+const struct console_command console_session_commands[] = {
     {"play", true, run_play},
     {"stop-play", true, run_stop_play},
     {"send", true, run_send},
     {"send-hex", true, run_send_hex},
+    {"pour", true, run_pour},
     {"fragment", true, run_fragment},
     {"fragment-every", true, run_fragment_every},
     {"fragment-with-ping", true, run_fragment_with_ping},
@@ -504,25 +346,5 @@ static const struct console_command commands[] = {
     {"stall", true, run_stall},
     {"resume", true, run_resume},
     {"ping", true, run_ping},
-    {"status", false, run_status},
-    {"replace", false, run_replace},
-    {"remove", false, run_remove},
-    {"precreate", false, run_precreate},
-    {"stop-listening", false, run_stop_listening},
-    {"listen", false, run_listen},
-    {"drop-all", false, run_drop_all},
-    {"rest-delay", false, run_rest_delay},
-    {"rest-status", false, run_rest_status},
-    {"stats", false, run_stats},
-    {"quit", false, run_quit},
+    {0},
 };
-
-const struct console_command *console_command_find(const char *verb)
-{
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(commands[i].verb, verb) == 0) {
-            return &commands[i];
-        }
-    }
-    return NULL;
-}
