@@ -105,14 +105,25 @@ static void pipeline_count(const struct event *event)
     } else if (event->known->name == NULL && !event->is_own) {
         metrics_add(METRIC_EVENTS_UNKNOWN, 1);
     }
+    if (event->members_dropped > 0) {
+        metrics_add(METRIC_EVENTS_MEMBERS_DROPPED, event->members_dropped);
+    }
     if (event->objects_dropped > 0) {
         metrics_add(METRIC_OBJECTS_DROPPED, event->objects_dropped);
     }
 }
 
+/* What is published where no memory could be had for something else, with the padding for the scan.
+ */
+static const char refused_text[256 + SCAN_PADDING] =
+    "{\"type\":\"ArizmqRefused\",\"application\":\"-\",\"timestamp\":\"1970-01-01T00:00:00.000+"
+    "0000\","
+    "\"node\":\"-\",\"limit\":\"memory\",\"allowed\":null,\"size\":0}";
+
 /* Numbers the event and gives it to every view. The bytes are copied once, here, because the
- * receive buffer is about to be used again; the views share that copy. */
-static void pipeline_publish(struct pipeline *pipeline, struct event *event)
+ * receive buffer is about to be used again; the views share that copy. Returns false where there
+ * was no memory for it: then it was counted and not sent. */
+static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
 {
     zmq_msg_t copy;
     zmq_msg_t *payload = NULL;
@@ -120,7 +131,6 @@ static void pipeline_publish(struct pipeline *pipeline, struct event *event)
         payload = &copy;
         memcpy(zmq_msg_data(payload), event->text.bytes, event->text.length);
     } else {
-        metrics_add(METRIC_EVENTS_REFUSED_MEMORY, 1);
         log_error("event_refused", "%s: no memory for an event of %zu bytes; counted, not sent",
                   event->node, event->text.length);
     }
@@ -132,6 +142,25 @@ static void pipeline_publish(struct pipeline *pipeline, struct event *event)
     if (payload != NULL) {
         zmq_msg_close(payload);
     }
+    return payload != NULL;
+}
+
+static void publish_own_text(struct pipeline *pipeline, const char *node, const char *text,
+                             size_t length)
+{
+    struct event event;
+    event_read(&event, text, length, node, clock_wall_ns());
+    event.is_own = true;
+    pipeline_publish(pipeline, &event);
+    event_release(&event);
+}
+
+/* Tells of an event that there was no memory for. If there is none for this either, the counters
+ * alone tell. */
+static void publish_refused(struct pipeline *pipeline, const char *node)
+{
+    metrics_add(METRIC_EVENTS_REFUSED_MEMORY, 1);
+    publish_own_text(pipeline, node, refused_text, strlen(refused_text));
 }
 
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
@@ -144,7 +173,9 @@ void pipeline_receive(struct pipeline *self, const struct pipeline_source *sourc
     if (event.known == self->rest_response && source->takes_response(source->owner, &event)) {
         metrics_add(METRIC_EVENTS_OWN_RESPONSES, 1);
     } else {
-        pipeline_publish(self, &event);
+        if (!pipeline_publish(self, &event)) {
+            publish_refused(self, source->node);
+        }
         if (event.known == self->application_replaced) {
             source->application_replaced(source->owner, &event);
         }
@@ -157,15 +188,10 @@ void pipeline_publish_own(struct pipeline *self, const char *node, json_t *json)
     size_t length = 0;
     char *text = own_event_print(json, &length);
     if (text == NULL) {
-        self->seq++;
-        metrics_add(METRIC_EVENTS_REFUSED_MEMORY, 1);
+        publish_refused(self, node);
         return;
     }
-    struct event event;
-    event_read(&event, text, length, node, clock_wall_ns());
-    event.is_own = true;
-    pipeline_publish(self, &event);
-    event_release(&event);
+    publish_own_text(self, node, text, length);
     free(text);
 }
 

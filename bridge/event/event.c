@@ -150,6 +150,7 @@ void event_read(struct event *event, const char *text, size_t length, const char
     event->node = node;
     event->is_own = false;
     event->application = (struct span){"", 0};
+    event->members_dropped = 0;
     event->object_count = 0;
     event->objects_dropped = 0;
     event->decoded_count = 0;
@@ -161,6 +162,7 @@ void event_read(struct event *event, const char *text, size_t length, const char
         event->known = objects_find_type("", 0);
         return;
     }
+    event->members_dropped = outermost.dropped;
     event->known = objects_find_type(event->type.bytes, event->type.length);
     event_string(event, scan_find(&outermost, "application", 11), &event->application);
     event_read_objects(event, &outermost);

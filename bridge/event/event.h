@@ -38,6 +38,7 @@ struct event {
     const struct object_type *known; /* rules of its type; name NULL for an unknown type */
     struct span type;                /* decoded; "ArizmqUnparsed" where it has none */
     struct span application;         /* decoded; length 0 where it has none */
+    unsigned members_dropped;        /* of its outermost object, beyond SCAN_MEMBERS_MAX */
     unsigned object_count;
     unsigned objects_dropped; /* beyond EVENT_OBJECTS_MAX */
     struct event_object objects[EVENT_OBJECTS_MAX];

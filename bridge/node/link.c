@@ -77,9 +77,21 @@ static void connect_failed(struct link *link, const char *detail, bool is_refusa
 
 static const struct ws_handler link_ws_handler;
 
-/* Tries the next of the addresses. */
+static void on_connect_timeout(lws_sorted_usec_list_t *sul);
+
+static void time_out_in(struct link *link, uint64_t wait_ms)
+{
+    lws_sul_schedule(link->environment->context, 0, &link->timer, on_connect_timeout,
+                     (lws_usec_t)(wait_ms * LWS_US_PER_MS));
+}
+
+/* Tries the next of the addresses. Each has its share of the time that is left, so that one that
+ * does not answer cannot use up that of the others. */
 static void connect_next(struct link *link)
 {
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t left_ms = link->connect_by_ms > now_ms ? link->connect_by_ms - now_ms : 1;
+    time_out_in(link, left_ms / (link->addresses.count - link->address_next) + 1);
     link_set_state(link, LINK_CONNECTING);
     link->target.address = link->addresses.address[link->address_next++];
     if (ws_open(&link->target, link->events_path, &link_ws_handler, link, &link->ws) != ARIZMQ_OK) {
@@ -87,10 +99,23 @@ static void connect_next(struct link *link)
     }
 }
 
+static void address_failed(struct link *link, const char *detail)
+{
+    if (link->address_next < link->addresses.count) {
+        log_debug("node_address_failed", "%s: %s: %s", link->label, link->target.address, detail);
+        connect_next(link);
+    } else {
+        connect_failed(link, detail, false);
+    }
+}
+
 static void on_resolved(void *owner, const struct resolve_answer *answer)
 {
     struct link *link = owner;
     link->question = NULL;
+    if (link->state != LINK_RESOLVING) {
+        return; /* it came too late for its attempt; the next one asks again */
+    }
     if (answer->count == 0) {
         connect_failed(link, answer->error, false);
         return;
@@ -103,19 +128,24 @@ static void on_resolved(void *owner, const struct resolve_answer *answer)
 static void on_connect_timeout(lws_sorted_usec_list_t *sul)
 {
     struct link *link = lws_container_of(sul, struct link, timer);
-    resolver_cancel(link->environment->resolver, &link->question);
-    ws_abandon(&link->ws);
-    connect_failed(link, "no connection within connect_timeout_ms", false);
+    static const char detail[] = "no connection within connect_timeout_ms";
+    if (link->state == LINK_RESOLVING) {
+        connect_failed(link, detail, false); /* the question goes on; see link_connect() */
+    } else {
+        ws_abandon(&link->ws);
+        address_failed(link, detail);
+    }
 }
 
 void link_connect(struct link *self)
 {
     self->attempt++;
+    self->connect_by_ms = clock_monotonic_ms() + self->node->connect_timeout_ms;
     link_set_state(self, LINK_RESOLVING);
-    lws_sul_schedule(self->environment->context, 0, &self->timer, on_connect_timeout,
-                     (lws_usec_t)self->node->connect_timeout_ms * LWS_US_PER_MS);
-    if (resolver_ask(self->environment->resolver, self->node->host, on_resolved, self,
-                     &self->question) != ARIZMQ_OK) {
+    time_out_in(self, self->node->connect_timeout_ms);
+    /* A question that outlasted its attempt is still good, and there is never more than one. */
+    if (self->question == NULL && resolver_ask(self->environment->resolver, self->node->host,
+                                               on_resolved, self, &self->question) != ARIZMQ_OK) {
         connect_failed(self, "no thread to resolve the name in", false);
     }
 }
@@ -174,9 +204,16 @@ static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
     pipeline_publish_own(link->environment->pipeline, link->node->name, json);
 }
 
-static void on_heard(void *owner)
+static void on_heard(void *owner, uint64_t received_ns)
 {
-    link_watch_heard(owner);
+    link_watch_heard(owner, received_ns);
+}
+
+void link_mark_incomplete(struct link *self)
+{
+    if (self->complete_until_ns == 0) {
+        self->complete_until_ns = self->heard_wall_ns;
+    }
 }
 
 void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail)
@@ -184,9 +221,7 @@ void link_publish_disconnected(struct link *self, enum link_reason reason, const
     metrics_add(METRIC_DISCONNECTS, 1);
     log_write(reason == LINK_STOPPING ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node_disconnected",
               "%s: %s: %s", self->label, reason_words[reason], detail);
-    if (self->complete_until_ns == 0) {
-        self->complete_until_ns = self->heard_wall_ns;
-    }
+    link_mark_incomplete(self);
     /* A connection that outlived the pause before it was a good one. */
     if (clock_monotonic_ms() - self->up_since_ms > self->retry_delay_ms) {
         self->retry_count = 0;
@@ -201,13 +236,7 @@ void link_publish_disconnected(struct link *self, enum link_reason reason, const
 static void connect_ended(struct link *link, const struct ws_ended *how)
 {
     if (how->end != WS_END_REFUSED) {
-        if (link->address_next < link->addresses.count) {
-            log_debug("node_address_failed", "%s: %s: %s", link->label, link->target.address,
-                      how->detail);
-            connect_next(link);
-        } else {
-            connect_failed(link, how->detail, false);
-        }
+        address_failed(link, how->detail);
         return;
     }
     metrics_add(METRIC_CONNECTS_REFUSED, 1);

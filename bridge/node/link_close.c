@@ -40,9 +40,19 @@ static void on_asked_if_free(void *owner, const struct rest_answer *answer)
     if (answer->status == 404) {
         log_info("application_free", "%s: the other client is gone; connecting", link->label);
         link_connect(link);
-    } else {
-        standby_later(link);
+        return;
     }
+    if (answer->status == 200) {
+        log_info("application_taken", "%s: the application exists; asking again in %u ms",
+                 link->label, link->node->replaced_retry_ms);
+    } else {
+        log_warning("application_unsure",
+                    "%s: is the application free? status %d %s; asking again "
+                    "in %u ms",
+                    link->label, answer->status, answer->error != NULL ? answer->error : "",
+                    link->node->replaced_retry_ms);
+    }
+    standby_later(link);
 }
 
 static void on_standby(lws_sorted_usec_list_t *sul)
@@ -86,7 +96,10 @@ static void enter_standby(struct link *link)
 /* The connection is gone. It is told only now, so that the last events come before it. */
 static void closed(struct link *link)
 {
-    link_publish_disconnected(link, link->reason, link->close_detail);
+    if (!link->is_told) {
+        link_publish_disconnected(link, link->reason, link->close_detail);
+    }
+    link->is_told = false;
     if (link->is_stopping || link->reason == LINK_STOPPING) {
         link_set_state(link, LINK_STOPPED);
     } else if (link->reason == LINK_REPLACED) {
@@ -107,11 +120,16 @@ static void on_handshake_timeout(lws_sorted_usec_list_t *sul)
     give_up(lws_container_of(sul, struct link, close_timer));
 }
 
+static bool is_dead(const struct link *link)
+{
+    return link->reason == LINK_LIVENESS || link->reason == LINK_FRAME_STALLED;
+}
+
 static void close_handshake(struct link *link)
 {
     if (link->ws == NULL) { /* it ended meanwhile */
         closed(link);
-    } else if (link->reason == LINK_LIVENESS || link->reason == LINK_FRAME_STALLED) {
+    } else if (is_dead(link)) {
         give_up(link); /* nobody would answer */
     } else {
         close_later(link,
@@ -141,6 +159,11 @@ void link_close(struct link *self, enum link_reason reason, const char *detail)
     link_close_cancel(self);
     link_watch_stop(self);
     link_subscribe_stop(self);
+    link_mark_incomplete(self);
+    if (is_dead(self)) { /* no last event will come before it is told */
+        link_publish_disconnected(self, self->reason, detail);
+        self->is_told = true;
+    }
     /* What was taken over belongs to another client: its subscriptions are not touched. */
     if (!self->hears_all || self->is_replaced ||
         rest_send(&self->target, "DELETE", self->unsubscribe_path, UNSUBSCRIBE_TIMEOUT_MS,
@@ -192,6 +215,7 @@ void link_close_replaced(struct link *self)
 {
     metrics_add(METRIC_REPLACED, 1);
     self->is_replaced = true;
+    link_mark_incomplete(self);
     if (self->state == LINK_UP) {
         close_later(self, REPLACED_LINGER_MS, on_replaced);
     }

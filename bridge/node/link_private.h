@@ -53,7 +53,8 @@ struct link {
     lws_sorted_usec_list_t timer; /* what the state waits for */
     struct resolve_question *question;
     struct resolve_answer addresses;
-    unsigned address_next; /* of addresses, to be tried next */
+    unsigned address_next;  /* of addresses, to be tried next */
+    uint64_t connect_by_ms; /* monotonic: the end of this attempt */
     struct ws *ws;
     struct rest_request *rest;
 
@@ -76,13 +77,15 @@ struct link {
 
     /* link_subscribe.c */
     uint64_t
-        complete_until_ns; /* wall clock: events may be missing from here on; 0: none missing */
+        complete_until_ns;   /* wall clock: events may be missing from here on; 0: none missing */
+    uint64_t opened_wall_ns; /* when the connection was opened */
     lws_sorted_usec_list_t recheck;
 
     /* link_close.c */
     bool is_replaced; /* another client has taken the application since it was last up */
     enum link_reason reason;
     const char *close_detail;
+    bool is_told;     /* ArizmqNodeDisconnected was published before the connection is gone */
     bool is_stopping; /* whatever the reason, it will not connect again */
     lws_sorted_usec_list_t close_timer;
 };
@@ -97,6 +100,9 @@ void link_connect(struct link *self);
 
 void link_set_state(struct link *self, enum link_state state);
 
+/* From the last bytes heard on events may be missing, unless they may be since earlier. */
+void link_mark_incomplete(struct link *self);
+
 /* Publishes ArizmqNodeDisconnected. */
 void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail);
 
@@ -105,15 +111,16 @@ void link_publish_disconnected(struct link *self, enum link_reason reason, const
 void link_watch_start(struct link *self);
 void link_watch_stop(struct link *self);
 
-/* Bytes came. */
-void link_watch_heard(struct link *self);
+/* Bytes came; `received_ns` is the wall clock then. */
+void link_watch_heard(struct link *self, uint64_t received_ns);
 
 /* Whether `event`, a RESTResponse, answers one of this link's probes. */
 bool link_watch_takes_response(const struct link *self, const struct event *event);
 
 /* --- link_subscribe.c */
 
-/* The link is up: sees to it that it hears all it should, and publishes ArizmqGap once it does. */
+/* The link is up: publishes the ArizmqGap of the time it was not, and sees to it that it hears all
+ * it should. */
 void link_subscribe_start(struct link *self);
 void link_subscribe_stop(struct link *self);
 

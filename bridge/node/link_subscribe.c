@@ -2,8 +2,9 @@
 /*
  * Does the link hear all it should? Asterisk silently ignores subscribeAll=true where the
  * application exists already (a channel is in it, or an old connection is not yet gone). So after
- * each connect the application's subscriptions are read, and asked for where they are missing. Then
- * the gap that a lost connection or a missing subscription has left is told. Called by link.c.
+ * each connect the application's subscriptions are read, and asked for where they are missing. The
+ * gap that a lost connection has left is told at once, one that a missing subscription has left
+ * when it is there. Called by link.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -124,12 +125,8 @@ static void on_checked(void *owner, const struct rest_answer *answer)
     link->rest = NULL;
     if (answer->status != 200) {
         check_failed(link, "reading the application's subscriptions", answer);
-    } else if (hears_everything(answer)) {
-        publish_gap(link, "reconnect");
-    } else {
-        if (link->complete_until_ns == 0) { /* not even the first connect was complete */
-            link->complete_until_ns = clock_wall_ns();
-        }
+    } else if (!hears_everything(answer)) {
+        link->complete_until_ns = link->opened_wall_ns;
         mend(link);
     }
 }
@@ -145,10 +142,10 @@ static void check(struct link *link)
 
 void link_subscribe_start(struct link *self)
 {
+    self->opened_wall_ns = clock_wall_ns();
+    publish_gap(self, "reconnect");
     if (self->hears_all) {
         check(self);
-    } else {
-        publish_gap(self, "reconnect");
     }
 }
 

@@ -96,7 +96,7 @@ static void on_watch(lws_sorted_usec_list_t *sul)
 
 void link_watch_start(struct link *self)
 {
-    link_watch_heard(self);
+    link_watch_heard(self, clock_wall_ns());
     watch_after(self, 0, STALLED_AT);
 }
 
@@ -105,10 +105,10 @@ void link_watch_stop(struct link *self)
     lws_sul_cancel(&self->watch);
 }
 
-void link_watch_heard(struct link *self)
+void link_watch_heard(struct link *self, uint64_t received_ns)
 {
     self->heard_ms = clock_monotonic_ms();
-    self->heard_wall_ns = clock_wall_ns();
+    self->heard_wall_ns = received_ns;
     self->probe_is_sent = false;
     self->ping_is_sent = false;
 }

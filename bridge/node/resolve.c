@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Host names to addresses. A link asks before each round of attempts to connect; getaddrinfo(3) may
- * take seconds, so each question has a thread of its own, of which there are never more than links.
+ * take seconds, so each question has a thread of its own; a link has never more than one under way.
  * The thread touches nothing but its question and the list of answers.
  */
 #include "node/resolve.h"

@@ -44,8 +44,8 @@ struct ws_handler {
      * `received_ns` is the wall clock when its last byte was read. */
     void (*message)(void *owner, const char *text, size_t length, uint64_t received_ns);
     void (*refused)(void *owner, enum ws_refusal why, uint64_t length);
-    /* Bytes came, of whatever frame: the peer is alive. */
-    void (*heard)(void *owner);
+    /* Bytes came, of whatever frame: the peer is alive. `received_ns` is the wall clock then. */
+    void (*heard)(void *owner, uint64_t received_ns);
     /* The last call. The ws is gone when it returns. */
     void (*ended)(void *owner, const struct ws_ended *how);
 };

@@ -147,7 +147,7 @@ static int feed_frames(struct ws *ws, const char *bytes, size_t length)
         }
         return -1;
     }
-    ws->handler->heard(ws->owner);
+    ws->handler->heard(ws->owner, ws->received_ns);
     return 0;
 }
 

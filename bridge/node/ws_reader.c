@@ -150,6 +150,7 @@ static int end_frame(struct ws_reader *self, const char **error)
         if (code != 0) {
             return code;
         }
+        self->has_closed = true;
     }
     if (is_control(self->opcode)) {
         metrics_add(METRIC_CONTROL_FRAMES, 1);
@@ -241,7 +242,7 @@ static size_t deliver_in_place(struct ws_reader *self, const uint8_t *bytes, siz
 int ws_reader_feed(struct ws_reader *self, const uint8_t *bytes, size_t length, const char **error)
 {
     int code = 0;
-    while (length > 0 && code == 0) {
+    while (length > 0 && code == 0 && !self->has_closed) {
         size_t taken = 0;
         if (self->in_payload) {
             taken = feed_payload(self, bytes, length, &code, error);

@@ -48,6 +48,7 @@ struct ws_reader {
     bool in_message; /* between a message's first frame and its last */
     bool in_payload; /* a header was read and `left` bytes of payload are missing */
     bool is_final;
+    bool has_closed; /* a close frame was read: what follows it does not count */
     enum ws_opcode opcode;
     uint64_t left;
     uint8_t header[10];

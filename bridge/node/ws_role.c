@@ -59,7 +59,7 @@ static int end_message(struct ws *ws)
 static int on_receive(struct ws *ws, const char *bytes, size_t length)
 {
     ws->received_ns = clock_wall_ns();
-    ws->handler->heard(ws->owner);
+    ws->handler->heard(ws->owner, ws->received_ns);
     if (lws_is_first_fragment(ws->wsi)) {
         ws_message_begin(&ws->message, !lws_frame_is_binary(ws->wsi));
         ws->in_message = true;
@@ -148,7 +148,8 @@ static int ws_role_callback(struct lws *wsi, enum lws_callback_reasons reason, v
         return on_receive(ws, in, length);
     case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
         metrics_add(METRIC_CONTROL_FRAMES, 1);
-        ws->handler->heard(ws->owner);
+        ws->received_ns = clock_wall_ns();
+        ws->handler->heard(ws->owner, ws->received_ns);
         return 0;
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return ws_write_next(ws);

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * One line for each thing an operator has to know, on stderr, in UTC. Everybody calls it; it keeps
- * no state but the level, and it writes a line with one write(2), so that threads do not mix.
+ * no state but the level, and it never waits for whoever reads stderr: a line that cannot be
+ * written at once is dropped and counted.
  */
 #include "ops/log.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "ops/metrics.h"
 
 enum { LINE_MAX_BYTES = 2048 };
 
@@ -23,6 +27,18 @@ void log_set_level(enum log_level level)
 int log_level_is_on(enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+/* Writes at most LINE_MAX_BYTES, whole or not at all. Whoever reads stderr may have stopped
+ * reading; the event thread must not wait for that. A pipe that is ready takes a page without
+ * waiting. */
+static void put(const char *bytes, size_t length)
+{
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0 ||
+        write(STDERR_FILENO, bytes, length) < 0) {
+        metrics_add(METRIC_LOG_LINES_DROPPED, 1);
+    }
 }
 
 static const char *level_name(enum log_level level)
@@ -67,6 +83,17 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
         }
     }
     line[used++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, used);
-    (void)written; /* a log that cannot be written has nobody to be reported to */
+    put(line, used);
+}
+
+void log_write_text(const char *text, size_t length)
+{
+    while (length > 0) {
+        size_t piece = length < LINE_MAX_BYTES ? length : LINE_MAX_BYTES;
+        const char *line_end = memrchr(text, '\n', piece);
+        piece = line_end != NULL ? (size_t)(line_end - text) + 1 : piece;
+        put(text, piece);
+        text += piece;
+        length -= piece;
+    }
 }

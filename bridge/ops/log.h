@@ -12,6 +12,7 @@
 #define ARIZMQ_OPS_LOG_H
 
 #include <stdarg.h>
+#include <stddef.h>
 
 /* The numbers are syslog's, so that they can stand in a journald prefix. */
 enum log_level {
@@ -29,6 +30,10 @@ int log_level_is_on(enum log_level level);
  * bytes in the formatted text come out as '?', so that no peer can forge a line. */
 void log_write(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Writes text that is several lines as it is, under the same rule: what cannot be written at once
+ * is dropped and counted. */
+void log_write_text(const char *text, size_t length);
 
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)

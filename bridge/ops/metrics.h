@@ -74,6 +74,10 @@
     X(FRAGMENTS, counter, "arizmq_fragments_total", "Continuation frames received")                \
     X(CONTROL_FRAMES, counter, "arizmq_control_frames_total",                                      \
       "Ping, pong and close frames received")                                                      \
+    X(LOG_LINES_DROPPED, counter, "arizmq_log_lines_dropped_total",                                \
+      "Lines of the log that stderr would not take at once")                                       \
+    X(EVENTS_MEMBERS_DROPPED, counter, "arizmq_event_members_dropped_total",                       \
+      "Members of an event beyond the 64th, in which no object was looked for")                    \
     X(REST_REQUESTS, counter, "arizmq_rest_requests_total", "The bridge's own ARI requests")       \
     X(REST_FAILURES, counter, "arizmq_rest_failures_total",                                        \
       "The bridge's own ARI requests that got no answer or one of status 400 and up")

@@ -107,12 +107,27 @@ static void begin_stop(struct service *service, const char *signal_name)
     again_in(service, &service->stopping, on_stopping, STOP_POLL_MS);
 }
 
+static void write_metrics(void)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (out == NULL) {
+        log_error("metrics", "no memory to write the metrics");
+        return;
+    }
+    metrics_write(out);
+    fclose(out);
+    log_write_text(text, length);
+    free(text);
+}
+
 static void read_signal(struct service *service)
 {
     struct signalfd_siginfo info;
     while (read(service->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGUSR1) {
-            metrics_write(stderr);
+            write_metrics();
         } else {
             begin_stop(service, strsignal((int)info.ssi_signo));
         }

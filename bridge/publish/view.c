@@ -14,7 +14,11 @@
 #include "ops/metrics.h"
 
 /* Taken in at one turn; a flood of subscriptions waits in libzmq and holds back no event. */
-enum { SUBSCRIPTIONS_PER_TURN = 10000 };
+enum {
+    SUBSCRIPTIONS_PER_TURN = 10000,
+    /* No topic is longer, so no prefix need be; a subscriber that sends more is disconnected. */
+    SUBSCRIPTION_BYTES_MAX = TOPIC_BYTES_MAX + 1,
+};
 
 struct view {
     const struct config_publish *config;
@@ -41,6 +45,12 @@ static int view_bind(struct view *view)
         return ARIZMQ_ENOMEM;
     }
     zsock_set_sndhwm(view->socket, view->config->sndhwm);
+    /* A subscriber whose machine is gone without a word is noticed after 90 seconds. */
+    zsock_set_tcp_keepalive(view->socket, 1);
+    zsock_set_tcp_keepalive_idle(view->socket, 60);
+    zsock_set_tcp_keepalive_intvl(view->socket, 10);
+    zsock_set_tcp_keepalive_cnt(view->socket, 3);
+    zsock_set_maxmsgsize(view->socket, SUBSCRIPTION_BYTES_MAX);
     if (zsock_bind(view->socket, "%s", view->config->endpoint) < 0) {
         return ARIZMQ_EIO;
     }
@@ -102,16 +112,33 @@ const struct counters *view_counters(const struct view *self)
     return self->counters;
 }
 
-/* Sends the three frames. `payload` is used up. */
+/* A message of its own for bytes[0..length); returns 0, or -1 without memory. */
+static int copy_frame(zmq_msg_t *frame, const void *bytes, size_t length)
+{
+    if (zmq_msg_init_size(frame, length) != 0) {
+        zmq_msg_init(frame);
+        return -1;
+    }
+    memcpy(zmq_msg_data(frame), bytes, length);
+    return 0;
+}
+
+/* Sends the three frames. `payload` is used up. All memory is had before the first frame goes out:
+ * a message that began must be ended, or the next one would be taken for its rest. */
 static void view_send(struct view *view, const struct topic *topic, zmq_msg_t *payload,
                       const struct arizmq_stamp *stamp)
 {
     uint8_t bytes[ARIZMQ_STAMP_BYTES_MAX];
-    size_t length = arizmq_stamp_encode(stamp, bytes);
-    if (zmq_send(view->handle, topic->bytes, topic->length, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+    zmq_msg_t first;
+    zmq_msg_t last;
+    int failed = copy_frame(&first, topic->bytes, topic->length);
+    failed |= copy_frame(&last, bytes, arizmq_stamp_encode(stamp, bytes));
+    if (failed != 0 || zmq_msg_send(&first, view->handle, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_msg_send(payload, view->handle, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
-        zmq_send(view->handle, bytes, length, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_send(&last, view->handle, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&first);
         zmq_msg_close(payload);
+        zmq_msg_close(&last);
         metrics_add(METRIC_MESSAGES_FAILED, 1);
         return;
     }

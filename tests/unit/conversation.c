@@ -38,9 +38,10 @@ static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
     record->refused_length = length;
 }
 
-static void on_heard(void *owner)
+static void on_heard(void *owner, uint64_t received_ns)
 {
     struct record *record = owner;
+    cr_assert_gt(received_ns, 0U);
     record->heard++;
 }
 

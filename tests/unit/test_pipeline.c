@@ -286,7 +286,8 @@ Test(pipeline, heartbeats_number_nothing)
     EXPECT(objects, "channel/1.2/StasisEnd/pbx1/", 2, 2, 2, 2, 1, 1);
 }
 
-/* What could not be sent has a number and was counted: the next message shows it. */
+/* What could not be sent has a number and was counted, and so has the ArizmqRefused that was to
+ * tell of it: the next message shows both. */
 Test(pipeline, shows_a_loss_where_there_is_no_memory)
 {
     receive(start);
@@ -295,13 +296,13 @@ Test(pipeline, shows_a_loss_where_there_is_no_memory)
     is_memory_gone = 0;
     receive(start);
     cr_assert_eq(metrics_get(METRIC_EVENTS_REFUSED_MEMORY), 1);
-    cr_assert_eq(metrics_get(METRIC_MESSAGES_FAILED), 2);
+    cr_assert_eq(metrics_get(METRIC_MESSAGES_FAILED), 4);
     EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 1, 1, 1, 1, 1, 1);
-    EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 3, 3, 3, 3, 3, 3);
+    EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 4, 4, 3, 3, 3, 3);
     EXPECT(objects, "channel/1.2/StasisStart/pbx1/", 1, 1, 1, 1, 1, 1);
-    EXPECT(objects, "channel/1.2/StasisStart/pbx1/", 3, 3, 3, 3, 3, 3);
+    EXPECT(objects, "channel/1.2/StasisStart/pbx1/", 4, 4, 3, 3, 3, 3);
 
-    /* An own event that cannot even be printed takes a number, a heartbeat does not. */
+    /* An own event that cannot even be printed is counted as one, a heartbeat is not. */
     json_t *json = own_event_create("ArizmqGap", "ivr", "pbx1", 1);
     is_memory_gone = 1;
     pipeline_publish_own(pipeline, "pbx1", json);
@@ -309,9 +310,9 @@ Test(pipeline, shows_a_loss_where_there_is_no_memory)
     is_memory_gone = 0;
     cr_assert_eq(metrics_get(METRIC_EVENTS_REFUSED_MEMORY), 2);
     cr_assert_eq(metrics_get(METRIC_HEARTBEATS), 0);
-    cr_assert_eq(metrics_get(METRIC_MESSAGES_FAILED), 4);
+    cr_assert_eq(metrics_get(METRIC_MESSAGES_FAILED), 8);
     receive(start);
-    EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 5, 4, 4, 4, 4, 4);
+    EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 6, 6, 4, 4, 4, 4);
 }
 
 Test(pipeline_create, names_what_cannot_be_bound, .init = make_config)
