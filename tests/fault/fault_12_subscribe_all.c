@@ -139,9 +139,30 @@ Test(fault_12, ignored_after_a_reconnect)
     fault_await(fault, peer, "closed");
     fake_do(peer->asterisk, "precreate ivr");
     fake_do(peer->asterisk, "listen");
-    fault_expect_reconnect(fault, peer, "subscribe_all");
+    fault_expect_reconnect(fault, peer, "reconnect");
+    fault_expect_own(fault, peer, "ArizmqGap", "reason", "subscribe_all");
     fault_expect_log(fault, "subscribe_all_mended", "pbx1/ivr: ");
     fault_pass(fault, peer);
     fault_expect_metric(fault, METRIC_SUBSCRIBE_ALL_MENDED, 1);
+    fault_stop(&fault);
+}
+
+/* The gap of a lost connection is told even while nobody can say what the application hears. */
+Test(fault_12, the_gap_does_not_wait_for_the_check)
+{
+    struct fault_options options = {.nodes = {{.name = "pbx1", .subscribe_all = true}}};
+    struct fault *fault = fault_start(&options);
+    struct fault_peer *peer = fault_peer(fault, 0);
+    fault_open(fault, peer);
+    fault_await(fault, peer, "rest GET applications/ivr via=http status=200");
+    fault_pass(fault, peer);
+    fake_do(peer->asterisk, "rest-status applications 403");
+    fake_do(peer->asterisk, "fin");
+    fault_expect_own(fault, peer, "ArizmqNodeDisconnected", "reason", "connection_lost");
+    fault_await(fault, peer, "closed");
+    fault_expect_reconnect(fault, peer, "reconnect");
+    fault_expect_log(fault, "subscribe_all_unsure", "Asterisk answered 403");
+    fault_pass(fault, peer);
+    fault_expect_metric(fault, METRIC_GAPS, 1);
     fault_stop(&fault);
 }

@@ -4,11 +4,15 @@
  * dead; the certificate of a wss:// node is not to be trusted. The log says which it is, and the
  * bridge keeps trying.
  */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "certificates.h"
 #include "fault.h"
+#include "harness/fake.h"
 
 TestSuite(fault_13, .timeout = 300);
 
@@ -44,6 +48,41 @@ Test(fault_13, first_address_refuses)
     fault_pass(fault, peer);
     fault_pass_healthy(fault);
     fault_stop(&fault);
+}
+
+/* A socket that takes connections on 127.0.0.2 and never says a word. */
+static int listen_silently(uint16_t port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK + 1)}};
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(fd, 16), 0);
+    return fd;
+}
+
+/* The first address has its share of connect_timeout_ms, not all of it. */
+Test(fault_13, first_address_is_silent)
+{
+    fault_use_names(NAMES_LIBRARY);
+    struct fake *asterisk = fake_start_asterisk(NULL);
+    int silent = listen_silently(asterisk->port);
+    char url[64];
+    snprintf(url, sizeof url, "ws://silent.test:%u/ari", asterisk->port);
+    struct daemon_options options = {.nodes = {{.name = "pbx1",
+                                                .port = asterisk->port,
+                                                .apps = "ivr",
+                                                .url = url,
+                                                .extra = "    connect_timeout_ms: 2000\n"}},
+                                     .extra = "log: {level: debug}\n"};
+    struct daemon *daemon = daemon_start(&options);
+    cr_assert_not_null(daemon);
+    cr_assert_not_null(
+        daemon_await_log(daemon, "node_address_failed", "127.0.0.2", HARNESS_TIMEOUT_MS));
+    cr_assert_not_null(daemon_await_log(daemon, "node_connected", "attempt 1", HARNESS_TIMEOUT_MS));
+    cr_assert_eq(daemon_stop(&daemon, HARNESS_TIMEOUT_MS), 0);
+    close(silent);
+    fake_stop(&asterisk);
 }
 
 static void run_tls(const char *certificate, const char *key, const char *ca, const char *more,
