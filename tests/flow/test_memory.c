@@ -126,6 +126,20 @@ static void batch_write(const char *path)
     capture_destroy(&capture);
 }
 
+/* Events of as many channels as there are lines, none of which was ever seen before. */
+static void batch_write_new(const char *path, unsigned long number)
+{
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    for (int i = 0; i < BATCH; i++) {
+        fprintf(file,
+                "{\"type\":\"ChannelDtmfReceived\",\"digit\":\"1\",\"channel\":{\"id\":\"%lu.%d\","
+                "\"name\":\"PJSIP/alice-%08lx\"},\"application\":\"replay\"}\n",
+                1795444501 + number, i, number * BATCH + (unsigned long)i);
+    }
+    cr_assert_eq(fclose(file), 0);
+}
+
 static unsigned long millions_wanted(void)
 {
     const char *text = getenv("ARIZMQ_TEST_MILLIONS");
@@ -135,43 +149,95 @@ static unsigned long millions_wanted(void)
     return wanted;
 }
 
+/* A daemon, a fake that plays batches, a drain that takes them. */
+struct flood {
+    struct fake *fake;
+    struct daemon *daemon;
+    struct drain events;
+    char batch[96]; /* the file that is played */
+};
+
+static void flood_open(struct flood *flood, const char *config)
+{
+    *flood = (struct flood){.fake = scene_start_deaf_fake()};
+    flood->daemon = scene_start_daemon(config, "pbx1", flood->fake->port, "replay");
+    snprintf(flood->batch, sizeof flood->batch, "%s/batch.jsonl", flood->daemon->directory);
+    drain_open(&flood->events, flood->daemon->events_endpoint);
+    scene_await_metric(flood->daemon, "arizmq_subscriptions_total", 1);
+    scene_let_connect(flood->fake, 1);
+    drain_until(&flood->events, 1); /* NodeConnected */
+}
+
+static void flood_play(struct flood *flood)
+{
+    fake_do(flood->fake, "play %s app=replay", flood->batch);
+    drain_until(&flood->events, flood->events.count + BATCH);
+    cr_assert_not_null(fake_await_event(flood->fake, "play done", FLOW_TIMEOUT_MS));
+}
+
+static void flood_close(struct flood *flood)
+{
+    zmq_close(flood->events.socket);
+    zmq_ctx_term(flood->events.context);
+    scene_stop_daemon(&flood->daemon);
+    fake_stop(&flood->fake);
+}
+
+static void expect_no_growth(uint64_t warm, uint64_t end)
+{
+    cr_assert_lt(end, warm + GROWTH_BYTES_MAX, "%llu bytes grew to %llu", (unsigned long long)warm,
+                 (unsigned long long)end);
+}
+
 Test(memory, millions_of_events_leave_nothing_behind)
 {
     unsigned long batches = millions_wanted() * 1000000 / BATCH;
-    struct fake *fake = scene_start_deaf_fake();
-    struct daemon *daemon = scene_start_daemon("nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH,
-                                               "pbx1", fake->port, "replay");
-    char batch[96];
-    snprintf(batch, sizeof batch, "%s/batch.jsonl", daemon->directory);
-    batch_write(batch);
-    struct drain events = {0};
-    drain_open(&events, daemon->events_endpoint);
-    scene_await_metric(daemon, "arizmq_subscriptions_total", 1);
-    scene_let_connect(fake, 1);
-    drain_until(&events, 1); /* NodeConnected */
+    struct flood flood;
+    flood_open(&flood, "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH);
+    batch_write(flood.batch);
     uint64_t warm = 0;
     uint64_t counters = 0;
     int64_t started_ms = harness_now_ms();
     for (unsigned long i = 0; i < batches; i++) {
-        fake_do(fake, "play %s app=replay", batch);
-        drain_until(&events, events.count + BATCH);
-        cr_assert_not_null(fake_await_event(fake, "play done", FLOW_TIMEOUT_MS));
+        flood_play(&flood);
         if (i == batches / 10) {
-            warm = resident(daemon);
-            counters = scene_metric(daemon, "arizmq_counters");
+            warm = resident(flood.daemon);
+            counters = scene_metric(flood.daemon, "arizmq_counters");
         }
     }
-    uint64_t end = resident(daemon);
+    uint64_t end = resident(flood.daemon);
     printf("%llu events, %.0f a second: %.2f MB resident after a tenth, %.2f at the end\n",
-           (unsigned long long)events.count,
-           (double)events.count * 1e3 / (double)(harness_now_ms() - started_ms), (double)warm / 1e6,
+           (unsigned long long)flood.events.count,
+           (double)flood.events.count * 1e3 / (double)(harness_now_ms() - started_ms),
+           (double)warm / 1e6, (double)end / 1e6);
+    cr_assert_eq(scene_metric(flood.daemon, "arizmq_events_total") + 1, flood.events.count);
+    cr_assert_eq(scene_metric(flood.daemon, "arizmq_counters"), counters);
+    expect_no_growth(warm, end);
+    flood_close(&flood);
+}
+
+/* Calls come and go: once the tables of counters are full, new ids take the place of old ones. */
+Test(memory, new_ids_take_the_place_of_old_ones)
+{
+    enum { WARM_BATCHES = 20, BATCHES = 200 };
+    struct flood flood;
+    flood_open(&flood,
+               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "limits: {max_counters: 5000}\n");
+    uint64_t warm = 0;
+    for (unsigned long i = 0; i < BATCHES; i++) {
+        batch_write_new(flood.batch, i);
+        flood_play(&flood);
+        if (i == WARM_BATCHES) {
+            warm = resident(flood.daemon);
+        }
+    }
+    uint64_t end = resident(flood.daemon);
+    printf("new ids: %.2f MB resident after a tenth, %.2f at the end\n", (double)warm / 1e6,
            (double)end / 1e6);
-    cr_assert_eq(scene_metric(daemon, "arizmq_events_total") + 1, events.count);
-    cr_assert_eq(scene_metric(daemon, "arizmq_counters"), counters);
-    cr_assert_lt(end, warm + GROWTH_BYTES_MAX, "%llu bytes grew to %llu", (unsigned long long)warm,
-                 (unsigned long long)end);
-    zmq_close(events.socket);
-    zmq_ctx_term(events.context);
-    scene_stop_daemon(&daemon);
-    fake_stop(&fake);
+    /* The deepest table of events, and three of objects, are full. */
+    uint64_t counters = scene_metric(flood.daemon, "arizmq_counters");
+    cr_assert(counters >= 20000 && counters < 20100, "%llu", (unsigned long long)counters);
+    cr_assert_gt(scene_metric(flood.daemon, "arizmq_counters_evicted_total"), 700000);
+    expect_no_growth(warm, end);
+    flood_close(&flood);
 }
