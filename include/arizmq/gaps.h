@@ -9,7 +9,7 @@
  *     …
  *     arizmq_stamp_decode(frame2, frame2_length, &stamp);
  *     arizmq_gaps_check(gaps, frame0, frame0_length, frame1, frame1_length, &stamp, &result);
- *     if (result.missing > 0) { ask history for what came after result.after_seq }
+ *     if (result.missing > 0) { messages with a seq above result.after_seq are missing }
  *     …
  *     arizmq_gaps_destroy(&gaps);
  *
@@ -38,6 +38,10 @@
 #include <stdint.h>
 
 #include "arizmq/stamp.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* No topic, hence no useful prefix, is longer. */
 #define ARIZMQ_TOPIC_BYTES_MAX 512
@@ -70,8 +74,7 @@ struct arizmq_gaps_result {
     size_t key_length;  /* the topic's first bytes that name the counter; of a heartbeat: 0 */
     uint64_t missing;   /* messages known to be lost; of RESTARTED and STARTED_ANEW: those since the
                            counter began. A message is counted as missing once. */
-    uint64_t after_seq; /* the missing ones have a greater seq: history's `after`. 0: from the
-                           epoch's start */
+    uint64_t after_seq; /* the missing ones have a greater seq; 0: from the epoch's start */
 };
 
 /* What was seen under one prefix so far. */
@@ -117,5 +120,9 @@ const struct arizmq_gaps_totals *arizmq_gaps_totals(const struct arizmq_gaps *se
 uint64_t arizmq_gaps_restarts(const struct arizmq_gaps *self); /* changes of the epoch */
 uint64_t arizmq_gaps_evicted(const struct arizmq_gaps *self);  /* counters forgotten for room */
 size_t arizmq_gaps_watched(const struct arizmq_gaps *self);    /* counters remembered now */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A topic template has at most this many tokens. */
 #define ARIZMQ_STAMP_TOKENS_MAX 8
 #define ARIZMQ_STAMP_COUNTS_MAX (ARIZMQ_STAMP_TOKENS_MAX + 1)
@@ -36,5 +40,9 @@ size_t arizmq_stamp_encode(const struct arizmq_stamp *stamp, uint8_t *out);
 /* Reads the stamp in bytes[0..length). Returns 0, or ARIZMQ_EINVALID if the length is not that of
  * a stamp. */
 int arizmq_stamp_decode(const uint8_t *bytes, size_t length, struct arizmq_stamp *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

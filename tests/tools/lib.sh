@@ -5,11 +5,11 @@
 # packages are installed, how root is had, who owns what is built, and which mirror is asked.
 # Sourced, never run; it starts nothing by itself.
 
-# Debian's names, the same in Debian 12 and 13. libwebsockets-dev brings OpenSSL's and libcap's.
+# Debian's names, the same in Debian 12 and 13. libwebsockets-dev brings libcap's.
 # shellcheck disable=SC2034 # used by those who source this file
 ARIZMQ_PACKAGES_BUILD=(
     gcc libc6-dev cmake ninja-build pkgconf xz-utils libzmq3-dev libczmq-dev libwebsockets-dev
-    libjansson-dev libcyaml-dev libyaml-dev libunistring-dev uthash-dev
+    libssl-dev libjansson-dev libcyaml-dev libyaml-dev libunistring-dev uthash-dev
 )
 # Criterion is among them because the build of the tests, the fake Asterisk too, asks for it.
 # shellcheck disable=SC2034
