@@ -78,9 +78,10 @@
       "Lines of the log that stderr would not take at once")                                       \
     X(EVENTS_MEMBERS_DROPPED, counter, "arizmq_event_members_dropped_total",                       \
       "Members of an event beyond the 64th, in which no object was looked for")                    \
-    X(REST_REQUESTS, counter, "arizmq_rest_requests_total", "The bridge's own ARI requests")       \
+    X(REST_REQUESTS, counter, "arizmq_rest_requests_total",                                        \
+      "The bridge's own ARI requests over HTTP")                                                   \
     X(REST_FAILURES, counter, "arizmq_rest_failures_total",                                        \
-      "The bridge's own ARI requests that got no answer or one of status 400 and up")
+      "Of these: without an answer, or with one of status 400 and up")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };

@@ -33,10 +33,12 @@ static json_t *heartbeat_describe(const struct view *view, uint64_t epoch, uint6
     struct first_tokens list = {.counts = json_object(), .left = first_tokens_max};
     int stopped = counters_each_first(counters, list_first_token, &list);
     json_t *json = own_event_create("ArizmqHeartbeat", "-", "-", wall_ns);
-    json_t *members = json_pack("{s:I, s:I, s:s, s:I, s:o, s:b}", "epoch", (json_int_t)epoch, "seq",
-                                (json_int_t)seq, "view", view_name(view), "count",
-                                (json_int_t)counters_total(counters), "counts", list.counts,
-                                "counts_complete", stopped == 0);
+    json_t *members =
+        json_pack("{s:I, s:I, s:s, s:I, s:o, s:b, s:I, s:I}", "epoch", (json_int_t)epoch, "seq",
+                  (json_int_t)seq, "view", view_name(view), "count",
+                  (json_int_t)counters_total(counters), "counts", list.counts, "counts_complete",
+                  stopped == 0, "links", (json_int_t)metrics_get(METRIC_LINKS), "links_up",
+                  (json_int_t)metrics_get(METRIC_LINKS_UP));
     if (json_object_update(json, members) != 0) {
         json_decref(json);
         json = NULL;

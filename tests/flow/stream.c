@@ -146,7 +146,9 @@ static void heartbeat_check(struct stream *stream, const struct subscriber_messa
     const struct arizmq_stamp *stamp = &message->stamp;
     json_t *json = json_loadb(message->event, message->event_length, 0, NULL);
     cr_assert_not_null(json, "\"%s\" is no JSON", message->event);
-    cr_assert_eq(json_object_size(json), 10, "\"%s\": not the ten members", message->event);
+    cr_assert_eq(json_object_size(json), 12, "\"%s\": not the twelve members", message->event);
+    cr_assert_geq(member(json, "links"), member(json, "links_up"));
+    cr_assert_geq(member(json, "links"), 1U);
     cr_assert_str_eq(json_string_value(json_object_get(json, "type")), "ArizmqHeartbeat");
     cr_assert_str_eq(json_string_value(json_object_get(json, "application")), "-");
     cr_assert_str_eq(json_string_value(json_object_get(json, "node")), "-");
