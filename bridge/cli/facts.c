@@ -57,7 +57,7 @@ static const struct facts_template facts_by_member[] = {
     {"recording", "{recording.name}.{recording.format} {recording.state} "
                   "on={recording.target_uri} {recording.cause}"},
     {"endpoint", "{endpoint.technology}/{endpoint.resource} {endpoint.state}"},
-    {"device_state", "{device_state.name} {device_state.state}"},
+    {"device_state", "{device_state.state}"},
 };
 
 static json_t *find_member(json_t *event, const char *path, size_t length)

@@ -13,15 +13,18 @@
 #include <zmq.h>
 
 #include "arizmq/error.h"
+#include "cli/notices.h"
 #include "cli/text.h"
 
-enum { FRAMES = 3 };
+enum { FRAMES = 3, SILENT_AFTER_MS = 5000 };
 
 struct source {
     const char *endpoint;
+    const struct sub_options *options;
     zsock_t *socket;
     zactor_t *monitor;
-    struct arizmq_gaps *gaps;
+    struct arizmq_gaps *gaps; /* knows the prefixes of the user and those of the notices */
+    struct notices *notices;
     zmq_msg_t frames[FRAMES];
     uint64_t *reported; /* for each prefix of the checker: missing already told */
     uint64_t reported_restarts;
@@ -31,6 +34,8 @@ struct source {
     bool has_unreported_loss;
     bool eviction_is_reported;
     bool was_connected;
+    int64_t connected_ms; /* when, for the first time */
+    bool silence_was_told;
     bool has_received; /* since the connection was lost the last time */
 };
 
@@ -56,7 +61,13 @@ static int open_socket(struct source *self, const struct sub_options *options)
     for (size_t i = 0; i < options->prefixes_count; i++) {
         zsock_set_subscribe(self->socket, options->prefixes[i]);
     }
-    zsock_set_subscribe(self->socket, sub_options_heartbeat(options));
+    const char *const *own = notices_prefixes(options->style.view);
+    for (size_t i = 0; i < NOTICES_PREFIXES; i++) {
+        zsock_set_subscribe(self->socket, own[i]);
+    }
+    /* Those of the other view too: they tell that it is the other one. */
+    zsock_set_subscribe(self->socket, ARIZMQ_HEARTBEAT_EVENTS);
+    zsock_set_subscribe(self->socket, ARIZMQ_HEARTBEAT_OBJECTS);
     if (!endpoint_is_allowed(self->endpoint) ||
         zsock_connect(self->socket, "%s", self->endpoint) != 0) {
         fprintf(
@@ -68,6 +79,24 @@ static int open_socket(struct source *self, const struct sub_options *options)
     return ARIZMQ_OK;
 }
 
+/* The checker counts everything that is subscribed to, heartbeats excepted: a lost ArizmqGap is a
+ * loss as well. */
+static int open_gaps(struct source *self, const struct sub_options *options)
+{
+    size_t count = options->prefixes_count + NOTICES_PREFIXES;
+    const char **prefixes = calloc(count, sizeof *prefixes);
+    self->reported = calloc(count, sizeof *self->reported);
+    int rc = ARIZMQ_ENOMEM;
+    if (prefixes != NULL && self->reported != NULL) {
+        memcpy(prefixes, options->prefixes, options->prefixes_count * sizeof *prefixes);
+        memcpy(prefixes + options->prefixes_count, notices_prefixes(options->style.view),
+               NOTICES_PREFIXES * sizeof *prefixes);
+        rc = arizmq_gaps_create(prefixes, count, ARIZMQ_GAPS_WATCHED_MAX, &self->gaps);
+    }
+    free(prefixes);
+    return rc;
+}
+
 int source_create(const char *endpoint, const struct sub_options *options, struct source **out)
 {
     struct source *self = calloc(1, sizeof *self);
@@ -75,14 +104,16 @@ int source_create(const char *endpoint, const struct sub_options *options, struc
         return ARIZMQ_ENOMEM;
     }
     self->endpoint = endpoint;
+    self->options = options;
     for (unsigned i = 0; i < FRAMES; i++) {
         zmq_msg_init(&self->frames[i]);
     }
-    int rc = arizmq_gaps_create(options->prefixes, options->prefixes_count, ARIZMQ_GAPS_WATCHED_MAX,
-                                &self->gaps);
+    int rc = open_gaps(self, options);
     if (rc == ARIZMQ_OK) {
-        self->reported = calloc(options->prefixes_count, sizeof *self->reported);
-        rc = self->reported == NULL ? ARIZMQ_ENOMEM : open_socket(self, options);
+        rc = notices_create(endpoint, options, &self->notices);
+    }
+    if (rc == ARIZMQ_OK) {
+        rc = open_socket(self, options);
     }
     if (rc != ARIZMQ_OK) {
         source_destroy(&self);
@@ -104,6 +135,7 @@ void source_destroy(struct source **self_p)
     zactor_destroy(&self->monitor);
     zsock_destroy(&self->socket);
     arizmq_gaps_destroy(&self->gaps);
+    notices_destroy(&self->notices);
     free(self->reported);
     free(self);
     *self_p = NULL;
@@ -175,7 +207,7 @@ static int check_gaps(struct source *self, const struct message *message)
     return ARIZMQ_OK;
 }
 
-int source_receive(struct source *self, struct message *out)
+int source_receive(struct source *self, struct message *out, bool *is_wanted)
 {
     unsigned frames = receive_frames(self);
     if (frames == 0) {
@@ -193,6 +225,7 @@ int source_receive(struct source *self, struct message *out)
     self->has_received = true;
     int rc = check_gaps(self, &message);
     if (rc == ARIZMQ_OK) {
+        *is_wanted = notices_take(self->notices, &message);
         *out = message;
     }
     return rc;
@@ -203,6 +236,7 @@ void source_read_monitor(struct source *self)
     zmsg_t *report = zmsg_recv(self->monitor);
     char *event = report == NULL ? NULL : zmsg_popstr(report);
     if (event != NULL && streq(event, "CONNECTED")) {
+        self->connected_ms = self->was_connected ? self->connected_ms : zclock_mono();
         self->was_connected = true;
     } else if (event != NULL && streq(event, "DISCONNECTED") && self->has_received) {
         /* Without a message in between it is a peer that speaks no ZeroMQ: every attempt ends so.
@@ -212,6 +246,21 @@ void source_read_monitor(struct source *self)
     }
     zstr_free(&event);
     zmsg_destroy(&report);
+}
+
+void source_tell_silence(struct source *self)
+{
+    if (self->was_connected) {
+        self->silence_was_told = true;
+        notices_tell_silence(self->notices);
+    }
+}
+
+void source_tell_long_silence(struct source *self)
+{
+    if (!self->silence_was_told && zclock_mono() - self->connected_ms >= SILENT_AFTER_MS) {
+        source_tell_silence(self);
+    }
 }
 
 bool source_is_unanswered(const struct source *self)
@@ -251,11 +300,29 @@ void source_report_new_gaps(struct source *self)
     }
 }
 
+/* Does the user want to know about the prefix? Always about what he asked for, else of losses. */
+static bool totals_are_of_interest(const struct source *self,
+                                   const struct arizmq_gaps_totals *totals)
+{
+    if (totals->missing > 0 || totals->started_anew > 0) {
+        return true;
+    }
+    for (size_t i = 0; i < self->options->prefixes_count; i++) {
+        if (strncmp(self->options->prefixes[i], totals->prefix, strlen(totals->prefix)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void source_report_totals(const struct source *self)
 {
     unsigned count = 0;
     const struct arizmq_gaps_totals *totals = arizmq_gaps_totals(self->gaps, &count);
     for (unsigned i = 0; i < count; i++) {
+        if (!totals_are_of_interest(self, &totals[i])) {
+            continue;
+        }
         fprintf(stderr,
                 "arizmq: gaps: %s \"%s\": received %" PRIu64 ", missing %" PRIu64
                 ", restarts %" PRIu64 ", counters started anew %" PRIu64 "%s\n",
@@ -263,19 +330,28 @@ void source_report_totals(const struct source *self)
                 arizmq_gaps_restarts(self->gaps), totals[i].started_anew,
                 totals[i].depth > 1 ? " (heartbeats do not cover it)" : "");
     }
+    fprintf(stderr,
+            "arizmq: gaps: %s: told by the bridge: ArizmqGap %" PRIu64 ", ArizmqRefused %" PRIu64
+            "\n",
+            self->endpoint, notices_gaps(self->notices), notices_refused(self->notices));
     if (self->foreign > 0 || self->unchecked > 0) {
         fprintf(stderr, "arizmq: gaps: %s: not arizmqd's %" PRIu64 ", unchecked %" PRIu64 "\n",
                 self->endpoint, self->foreign, self->unchecked);
     }
 }
 
-uint64_t source_missing(const struct source *self)
+bool source_has_losses(const struct source *self)
 {
+    if (notices_gaps(self->notices) > 0 || notices_refused(self->notices) > 0 ||
+        arizmq_gaps_restarts(self->gaps) > 0) {
+        return true;
+    }
     unsigned count = 0;
     const struct arizmq_gaps_totals *totals = arizmq_gaps_totals(self->gaps, &count);
-    uint64_t missing = 0;
     for (unsigned i = 0; i < count; i++) {
-        missing += totals[i].missing;
+        if (totals[i].missing > 0) {
+            return true;
+        }
     }
-    return missing;
+    return false;
 }

@@ -26,9 +26,10 @@ zsock_t *source_socket(struct source *self);  /* for polling only */
 zsock_t *source_monitor(struct source *self); /* for polling only */
 
 /* Takes the next message off the socket without waiting. Returns 0 and a message that is valid
- * until the next call; ARIZMQ_ENOTFOUND if none waits now; ARIZMQ_EINVALID if what came is no
- * message of a bridge: that is counted and told once; ARIZMQ_ENOMEM. */
-int source_receive(struct source *self, struct message *out);
+ * until the next call, with *is_wanted saying whether the user asked to see it; ARIZMQ_ENOTFOUND if
+ * none waits now; ARIZMQ_EINVALID if what came is no message of a bridge: that is counted and told
+ * once; ARIZMQ_ENOMEM. */
+int source_receive(struct source *self, struct message *out, bool *is_wanted);
 
 /* Reads what the monitor has to say, one line on standard error where a person has to know. */
 void source_read_monitor(struct source *self);
@@ -36,13 +37,20 @@ void source_read_monitor(struct source *self);
 /* Whether nobody has answered at the endpoint so far. */
 bool source_is_unanswered(const struct source *self);
 
+/* Writes a line on standard error about prefixes under which nothing came, if somebody answered. */
+void source_tell_silence(struct source *self);
+
+/* The same, once, and not before somebody has answered for some seconds. */
+void source_tell_long_silence(struct source *self);
+
 /* Writes a line on standard error for each loss that was not reported yet. */
 void source_report_new_gaps(struct source *self);
 
-/* Writes the final report, one line for each prefix. */
+/* Writes the final report: one line for each prefix, one for what the bridge told. */
 void source_report_totals(const struct source *self);
 
-/* Messages known to be lost, of all prefixes. */
-uint64_t source_missing(const struct source *self);
+/* Whether anything is known to be lost, on the way here or before the bridge, or the bridge was
+ * restarted, so that what was lost cannot be told. */
+bool source_has_losses(const struct source *self);
 
 #endif

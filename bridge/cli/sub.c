@@ -18,12 +18,18 @@
 
 #include "arizmq/error.h"
 #include "cli/exit_status.h"
+#include "cli/notices.h"
 #include "cli/output.h"
 #include "cli/print.h"
 #include "cli/source.h"
 #include "cli/sub_options.h"
 
-enum { BATCH_MESSAGES = 256, TICK_MS = 100, REPORT_INTERVAL_MS = 1000, UNANSWERED_AFTER_MS = 2000 };
+enum {
+    BATCH_MESSAGES = 256,
+    TICK_MS = 100,
+    REPORT_INTERVAL_MS = 1000,
+    UNANSWERED_AFTER_MS = 2000,
+};
 
 struct sub {
     const struct sub_options *options;
@@ -37,6 +43,7 @@ struct sub {
     bool has_ended; /* the loop is to stop, for whatever reason */
     bool has_timed_out;
     bool unanswered_was_told;
+    bool is_watched; /* by a person at a terminal */
 };
 
 /* All that a signal handler can reach: an eventfd that the loop and the output wait for, and a flag
@@ -94,22 +101,6 @@ static int sub_end_output(struct sub *self, int error)
     return sub_fail(self, reason);
 }
 
-/* Does the user want to see it? Everything but heartbeats that nobody asked for. */
-static bool message_is_wanted(const struct sub_options *options, const struct message *message)
-{
-    if (!arizmq_gaps_is_heartbeat(&message->stamp) || options->heartbeats) {
-        return true;
-    }
-    for (size_t i = 0; i < options->prefixes_count; i++) {
-        size_t length = strlen(options->prefixes[i]);
-        if (length > 0 && length <= message->topic_length &&
-            memcmp(options->prefixes[i], message->topic, length) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Writes up to a batch of what waits at the source. */
 static int sub_drain(struct sub *self, struct source *source)
 {
@@ -118,14 +109,15 @@ static int sub_drain(struct sub *self, struct source *source)
             return sub_end(self);
         }
         struct message message;
-        int rc = source_receive(source, &message);
+        bool is_wanted = false;
+        int rc = source_receive(source, &message, &is_wanted);
         if (rc == ARIZMQ_ENOTFOUND) {
             break;
         }
         if (rc == ARIZMQ_ENOMEM) {
             return sub_fail(self, "no memory");
         }
-        if (rc != ARIZMQ_OK || !message_is_wanted(self->options, &message)) {
+        if (rc != ARIZMQ_OK || !is_wanted) {
             continue;
         }
         print_message(output_stream(self->output), &self->options->style, &message);
@@ -182,6 +174,11 @@ static void sub_tell_unanswered(const struct sub *self, const char *what_next)
     }
 }
 
+static uint64_t messages_wanted(const struct sub_options *options)
+{
+    return options->messages_max == UINT64_MAX ? 1 : options->messages_max;
+}
+
 static int handle_tick(zloop_t *loop, int timer, void *argument)
 {
     (void)loop;
@@ -199,9 +196,16 @@ static int handle_tick(zloop_t *loop, int timer, void *argument)
         self->unanswered_was_told = true;
         sub_tell_unanswered(self, "still trying");
     }
+    for (size_t i = 0; i < self->sources_count && self->is_watched && self->printed == 0; i++) {
+        source_tell_long_silence(self->sources[i]);
+    }
     if (self->options->timeout_ms > 0 && elapsed_ms >= self->options->timeout_ms) {
         self->has_timed_out = true;
         sub_tell_unanswered(self, "time is up");
+        bool is_too_little = self->printed < messages_wanted(self->options);
+        for (size_t i = 0; i < self->sources_count && is_too_little; i++) {
+            source_tell_silence(self->sources[i]);
+        }
         return sub_end(self);
     }
     return 0;
@@ -243,22 +247,22 @@ static int sub_finish(struct sub *self)
     if (output_error(self->output) == 0 && output_flush(self->output) != 0) {
         sub_end_output(self, output_error(self->output));
     }
-    uint64_t missing = 0;
+    bool has_losses = false;
     for (size_t i = 0; i < self->sources_count; i++) {
         source_report_new_gaps(self->sources[i]);
         if (self->options->check_gaps) {
             source_report_totals(self->sources[i]);
-            missing += source_missing(self->sources[i]);
+            has_losses = source_has_losses(self->sources[i]) || has_losses;
         }
     }
     if (self->failure != 0) {
         return self->failure;
     }
-    if (missing > 0) {
+    if (has_losses) {
         return EXIT_STATUS_MISSING;
     }
-    uint64_t wanted = self->options->messages_max == UINT64_MAX ? 1 : self->options->messages_max;
-    return self->has_timed_out && self->printed < wanted ? EXIT_STATUS_TIMEOUT : EXIT_STATUS_OK;
+    bool is_too_little = self->printed < messages_wanted(self->options);
+    return self->has_timed_out && is_too_little ? EXIT_STATUS_TIMEOUT : EXIT_STATUS_OK;
 }
 
 static int sub_open(struct sub *self)
@@ -281,7 +285,11 @@ int sub_run(int argc, char **argv)
 {
     struct sub_options options;
     sub_options_parse(argc, argv, &options);
-    struct sub self = {.options = &options};
+    notices_warn_of_prefixes(&options);
+    struct sub self = {
+        .options = &options,
+        .is_watched = isatty(STDOUT_FILENO) || isatty(STDERR_FILENO),
+    };
     int status = EXIT_STATUS_FAILED;
     zsys_init();
     zsys_handler_set(NULL);

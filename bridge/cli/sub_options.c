@@ -36,7 +36,8 @@ static const struct manual sub_manual = {
         "    {type}/{app}/{node}/{id}/    in the view events\n"
         "    {kind}/{id}/{type}/{node}/   in the view objects\n"
         "\n"
-        "A terminal gets one line for a person; a pipe or file gets one JSON object a line:\n"
+        "A terminal gets one line for a person, its time of day local; a pipe or file gets one\n"
+        "JSON object a line:\n"
         "\n"
         "    "
         "{\"topic\":T,\"stamp\":{\"epoch\":E,\"seq\":N,\"received_ns\":N,\"count\":[...]},"
@@ -52,6 +53,15 @@ static const struct manual sub_manual = {
         "prefixes that end in the first token or at its slash. Of overlapping prefixes the widest\n"
         "is counted. SIGINT and SIGTERM end it in good order.\n"
         "\n"
+        "What was lost between Asterisk and the bridge is told by the bridge's own events "
+        "ArizmqGap\n"
+        "and ArizmqRefused. They are listened to as well, whatever the PREFIX: each gives a line "
+        "on\n"
+        "standard error, and is a message on standard output only where a PREFIX asks for it.\n"
+        "\n"
+        "Standard error also says when the endpoint publishes another view than --view, and, on a\n"
+        "terminal or when --timeout ends it, what the bridge has sent while nothing came.\n"
+        "\n"
         "The environment variable ARIZMQ_CONNECT holds endpoints, separated by spaces, for use\n"
         "without --connect. NO_COLOR switches colours off.\n",
     .examples = "arizmq sub StasisStart/ StasisEnd/       calls entering and leaving applications\n"
@@ -64,7 +74,9 @@ static const struct manual sub_manual = {
         "     reader of the output went away\n"
         "1    the output could not be written, or no memory\n"
         "2    an option or argument is wrong\n"
-        "3    --check-gaps: messages are missing\n"
+        "3    --check-gaps: messages are missing; or the bridge told of events that it did not\n"
+        "     get, ArizmqGap, or discarded, ArizmqRefused, under any PREFIX; or it was restarted,\n"
+        "     so that what was missed cannot be told\n"
         "4    --timeout: nothing came, or less than --count asked for\n",
 };
 
@@ -80,14 +92,14 @@ static const struct argp_option option_list[] = {
     {"topics", KEY_TOPICS, NULL, 0, "Write topics only", 1},
     {"color", KEY_COLOR, "WHEN", 0, "Colours: auto (default, on a terminal), always or never", 1},
     {"heartbeats", KEY_HEARTBEATS, NULL, 0,
-     "Show the bridge's heartbeats too; otherwise only a prefix that begins their topic, the "
-     "empty one excepted, does",
+     "Show the bridge's heartbeats too; otherwise only a prefix that goes as far as ArizmqH or "
+     "arizmq/-/ArizmqH does",
      1},
     {"count", 'n', "N", 0, "End after N messages were written", 2},
     {"timeout", 't', "SECONDS", 0, "End after this time, fractions allowed", 2},
     {"check-gaps", 'g', NULL, 0,
-     "At the end report for each prefix what was received and what is missing, and end with "
-     "status 3 if anything is",
+     "At the end report for each prefix what was received and what is missing, and what the "
+     "bridge told of; end with status 3 if anything is missing or may be",
      2},
     {"rcvhwm", KEY_RCVHWM, "N", 0,
      "Messages of each bridge that may wait here for a slow output (default 100000)", 2},
@@ -296,10 +308,4 @@ void sub_options_clear(struct sub_options *options)
     free(options->endpoints);
     free(options->environment);
     *options = (struct sub_options){0};
-}
-
-const char *sub_options_heartbeat(const struct sub_options *options)
-{
-    return options->style.view == MESSAGE_VIEW_EVENTS ? ARIZMQ_HEARTBEAT_EVENTS
-                                                      : ARIZMQ_HEARTBEAT_OBJECTS;
 }

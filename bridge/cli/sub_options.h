@@ -33,7 +33,4 @@ enum { SUB_RCVHWM_DEFAULT = 100000, SUB_RCVHWM_MAX = 100000000 };
 void sub_options_parse(int argc, char **argv, struct sub_options *out);
 void sub_options_clear(struct sub_options *options);
 
-/* The topic of the view's heartbeats. */
-const char *sub_options_heartbeat(const struct sub_options *options);
-
 #endif

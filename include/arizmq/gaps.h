@@ -29,6 +29,11 @@
  * heartbeat's topic as well (ARIZMQ_HEARTBEAT_EVENTS, ARIZMQ_HEARTBEAT_OBJECTS) without naming it
  * to the checker. A heartbeat is also a base line: from then on loss is seen before the first
  * message of a first token, too.
+ *
+ * All this is about the way from the bridge to the subscriber. What was lost between Asterisk and
+ * the bridge is told by the bridge's own events: subscribe to "ArizmqGap/" and "ArizmqRefused/"
+ * (in the view objects to "arizmq/-/ArizmqGap/" …) as well, and name them to the checker like any
+ * other prefix.
  */
 #ifndef ARIZMQ_GAPS_H
 #define ARIZMQ_GAPS_H

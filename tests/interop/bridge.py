@@ -15,6 +15,8 @@ PATIENCE_S = 30
 class View:
     """The tests end it with close(), or use it in a with statement."""
 
+    name = "events"
+    own_topic = "{type}/{app}/{node}/-/"
     heartbeat_prefix = "ArizmqHeartbeat/"
     heartbeat_topic = "ArizmqHeartbeat/-/-/-/"
 
@@ -81,6 +83,22 @@ class View:
             event = json.dumps(event).encode()
         self.socket.send_multipart([topic.encode(), event, self.number(topic)])
 
+    def publish_own(self, type, app="ivr", node="pbx1", **members):
+        """One of the bridge's own events."""
+        event = {"type": type, "application": app, "node": node} | members
+        self.publish(self.own_topic.format(type=type, app=app, node=node), event)
+
+    def publish_gap(self):
+        self.publish_own("ArizmqGap", **{"from": "10:00", "to": "10:01", "reason": "reconnected"})
+
+    def publish_refused(self):
+        self.publish_own("ArizmqRefused", limit="max_event_bytes", allowed=100, size=101)
+
+    def own_prefixes(self):
+        """What a careful subscriber listens to beside its prefixes."""
+        return [self.own_topic.split("{type}")[0] + name + "/"
+                for name in ("ArizmqGap", "ArizmqRefused", "ArizmqHeartbeat")]
+
     def lose(self, topic, times=1):
         """What was published and reached nobody."""
         for _ in range(times):
@@ -88,11 +106,15 @@ class View:
 
     def heartbeat(self):
         counts = {key: n for key, n in self.counts.items() if key and "/" not in key}
-        event = {"type": "ArizmqHeartbeat", "application": "-", "node": "-", "counts": counts}
+        event = {"type": "ArizmqHeartbeat", "application": "-", "node": "-", "seq": self.seq,
+                 "view": self.name, "count": self.counts[""], "counts": counts,
+                 "counts_complete": True}
         stamp = self.stamp([self.counts[""], 0, 0, 0, 0])
         self.socket.send_multipart([self.heartbeat_topic.encode(), json.dumps(event).encode(), stamp])
 
 
 class ObjectsView(View):
+    name = "objects"
+    own_topic = "arizmq/-/{type}/{node}/"
     heartbeat_prefix = "arizmq/-/ArizmqHeartbeat/"
     heartbeat_topic = "arizmq/-/ArizmqHeartbeat/-/"

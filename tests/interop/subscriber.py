@@ -28,9 +28,9 @@ def missing(last, key, epoch, reached):
 
 
 def main(endpoint, *prefixes):
-    prefixes = prefixes or ("",)
+    prefixes = (*(prefixes or ("",)), "ArizmqGap/")  # what the bridge did not get from Asterisk
     socket = zmq.Context.instance().socket(zmq.SUB)
-    for prefix in (*prefixes, "ArizmqHeartbeat/"):  # "arizmq/-/ArizmqHeartbeat/" in view objects
+    for prefix in (*prefixes, "ArizmqHeartbeat/"):  # both begin with "arizmq/-/" in view objects
         socket.subscribe(prefix)
     socket.connect(endpoint)
     last = {}  # counter: the epoch and the number it had
@@ -53,4 +53,9 @@ def main(endpoint, *prefixes):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) < 2:
+        sys.exit("usage: subscriber.py ENDPOINT [PREFIX]...")
+    try:
+        main(*sys.argv[1:])
+    except KeyboardInterrupt:
+        pass

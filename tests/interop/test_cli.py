@@ -46,7 +46,7 @@ class CliTest(unittest.TestCase):
                                    stdout=stdout, stderr=subprocess.PIPE)
         self.addCleanup(self.reap, process)
         for view in views:
-            view.wait_for(*wait_for, view.heartbeat_prefix)
+            view.wait_for(*wait_for, *view.own_prefixes())
         return process
 
     @staticmethod
@@ -185,7 +185,8 @@ class Ending(CliTest):
     def test_timeout_with_nothing_or_too_little_is_4(self):
         view = self.view()
         _, err = self.finish(self.start("--timeout=0.5", views=[view]), status=4)
-        self.assertEqual(err, "")
+        self.assertEqual(err, f'arizmq: {view.endpoint}: nothing under "" yet, and no heartbeat of '
+                              'a bridge\n')
         process = self.start("--timeout=2", "--count=2", views=[view], wait_for=[""])
         view.publish("A/b/c/d/")
         self.assertEqual(self.finish(process, status=4)[0].count(b"\n"), 1)
@@ -299,7 +300,8 @@ class Gaps(CliTest):
             view.heartbeat()
         err = self.report(prefixes=[""], play=play, status=0)
         self.assertIn('"": received 3, missing 0', err)
-        self.assertEqual(err.count("\n"), 1)
+        self.assertIn("told by the bridge: ArizmqGap 0, ArizmqRefused 0\n", err)
+        self.assertEqual(err.count("\n"), 2)
 
     def test_without_check_gaps_they_are_told_and_the_status_is_0(self):
         view = self.view()
@@ -350,7 +352,7 @@ class Gaps(CliTest):
         view.restart(2)
         view.wait_for("")
         view.publish("A/b/c/d/")
-        _, err = self.finish(process)
+        _, err = self.finish(process, status=3)  # what was missed cannot be told
         self.assertIn("the bridge was restarted", err)
         self.assertIn("received 2, missing 0, restarts 1", err)
 
@@ -365,7 +367,7 @@ class Gaps(CliTest):
         self.assertEqual(out.decode().split(), ["A/b/c/d/", "A/b/c/d/", "B/b/c/d/"])
         self.assertIn('"A": received 2, missing 0', err)
         self.assertIn('"B/": received 1, missing 0', err)
-        self.assertEqual(err.count("\n"), 2)
+        self.assertEqual(err.count("\n"), 3)
 
     def test_each_bridge_counts_for_itself(self):
         views = [self.view(), self.view()]
@@ -407,9 +409,165 @@ class Gaps(CliTest):
         self.assertGreater(missing, 0)
 
 
+class LossBeforeTheBridge(CliTest):
+    """Loss between Asterisk and the bridge, which no counter shows."""
+
+    def run_with(self, kind, *prefixes, status=3, arguments=(), shown=1):
+        """The bridge tells of a gap and a refusal; returns the view and what was written."""
+        view = self.view(kind)
+        process = self.start(f"--count={shown}", f"--view={view.name}", "--topics", *arguments,
+                             *prefixes, views=[view], wait_for=prefixes)
+        view.publish_gap()
+        view.publish_refused()
+        view.publish("End/-/-/-/")
+        out, err = self.finish(process, status)
+        return view, out.decode().split(), err
+
+    def test_is_told_in_every_view_and_the_status_is_3(self):
+        for kind in (View, ObjectsView):
+            with self.subTest(view=kind.name):
+                view, out, err = self.run_with(kind, "End/", arguments=["--check-gaps"])
+                where = f"{view.endpoint}: node pbx1, application ivr"
+                self.assertEqual(out, ["End/-/-/-/"])
+                self.assertIn(f"arizmq: {where}: events may be missing from 10:00 to 10:01 "
+                              "(reconnected)\n", err)
+                self.assertIn(f"arizmq: {where}: the bridge discarded an event: limit "
+                              "max_event_bytes, size 101\n", err)
+                self.assertIn(f"arizmq: gaps: {view.endpoint}: told by the bridge: ArizmqGap 1, "
+                              "ArizmqRefused 1\n", err)
+                self.assertNotIn('Arizmq', "".join(re.findall('".*?"', err)))
+
+    def test_is_told_without_check_gaps_too(self):
+        _, out, err = self.run_with(View, "End/", status=0)
+        self.assertEqual(out, ["End/-/-/-/"])
+        self.assertRegex(err, r"\A.*may be missing.*\n.*discarded.*\n\Z")
+
+    def test_is_a_message_where_a_prefix_asks_for_it(self):
+        for prefix in ("", "Arizmq", "ArizmqGap/ivr/"):
+            with self.subTest(prefix=prefix):
+                shown = ["ArizmqGap/ivr/pbx1/-/", "ArizmqRefused/ivr/pbx1/-/", "End/-/-/-/"]
+                if prefix.startswith("ArizmqGap"):
+                    del shown[1]
+                _, out, err = self.run_with(View, prefix, "End/", arguments=["--check-gaps"],
+                                            shown=len(shown))
+                self.assertEqual(out, shown)
+                self.assertIn("ArizmqGap 1, ArizmqRefused 1\n", err)
+
+    def test_members_from_the_network_are_cleaned(self):
+        view = self.view()
+        process = self.start("--count=1", "End/", views=[view], wait_for=["End/"])
+        view.publish_own("ArizmqGap", **{"from": "\x1b[31m", "to": 7})
+        view.publish("ArizmqRefused/-/-/-/", b"no JSON")
+        view.publish("End/-/-/-/")
+        err = self.finish(process)[1]
+        self.assertIn(r"from \x1b[31m to 7 (-)", err)
+        self.assertIn("node -, application -: the bridge discarded an event: limit -, size -", err)
+
+    def test_lost_on_the_way_here_it_counts_as_missing(self):
+        for kind in (View, ObjectsView):
+            with self.subTest(view=kind.name):
+                view = self.view(kind)
+                process = self.start("--count=1", "--check-gaps", f"--view={view.name}", "End/",
+                                     views=[view], wait_for=["End/"])
+                topic = view.own_topic.format(type="ArizmqGap", app="ivr", node="pbx1")
+                view.publish_gap()
+                view.lose(topic, 2)
+                view.publish_gap()
+                view.publish("End/-/-/-/")
+                err = self.finish(process, status=3)[1]
+                self.assertIn(f'"{view.own_prefixes()[0]}": received 2, missing 2', err)
+
+    def test_heartbeat_shows_it_at_the_tail(self):
+        view = self.view()
+        process = self.start("--count=1", "--check-gaps", "End/", views=[view], wait_for=["End/"])
+        view.heartbeat()
+        view.lose("ArizmqGap/ivr/pbx1/-/")
+        view.heartbeat()
+        view.publish("End/-/-/-/")
+        self.assertIn('"ArizmqGap/": received 0, missing 1', self.finish(process, status=3)[1])
+
+    def test_restart_seen_by_heartbeats_alone_is_3(self):
+        view = self.view()
+        process = self.start("--count=1", "--check-gaps", "End/", views=[view], wait_for=["End/"])
+        view.heartbeat()
+        view.restart(2)
+        view.heartbeat()
+        view.publish("End/-/-/-/")
+        self.assertIn("missing 0, restarts 1", self.finish(process, status=3)[1])
+
+
+class Silence(CliTest):
+    """A prefix that matches nothing, or the wrong view."""
+
+    def test_timeout_tells_what_the_bridge_has_sent(self):
+        view = self.view()
+        process = self.start("--timeout=1", "--count=2", "stasisstart/", "B/", "c", views=[view],
+                             wait_for=["stasisstart/", "B/", "c"])
+        for topic in ("StasisStart/ivr/pbx1/1/", "ChannelCreated/ivr/pbx1/1/", "B/-/-/-/"):
+            view.publish(topic)
+        view.heartbeat()
+        out, err = self.finish(process, status=4)
+        self.assertEqual(out.count(b"\n"), 1)
+        self.assertEqual(err, f'arizmq: {view.endpoint}: nothing under "stasisstart/", "c" yet; the '
+                              'bridge is alive (seq 3) and has sent B, ChannelCreated, '
+                              'StasisStart\n')
+
+    def test_bridge_that_sent_nothing(self):
+        view = self.view()
+        process = self.start("--timeout=1", views=[view], wait_for=[""])
+        view.heartbeat()
+        self.assertIn("is alive (seq 0) and has sent nothing so far\n",
+                      self.finish(process, status=4)[1])
+
+    def test_terminal_is_told_while_it_waits(self):
+        view = self.view()
+        leader, follower = pty.openpty()
+        self.addCleanup(os.close, leader)
+        process = self.start("a/", views=[view], wait_for=["a/"], stdout=follower)
+        os.close(follower)
+        view.publish("A/-/-/-/")
+        view.heartbeat()
+        self.assertIn('nothing under "a/" yet; the bridge is alive (seq 1) and has sent A\n',
+                      process.stderr.readline().decode())
+        self.assertIsNone(process.poll())
+
+    def test_other_view_is_told_once(self):
+        for kind, asked in ((View, "objects"), (ObjectsView, "events")):
+            with self.subTest(asked=asked):
+                view = self.view(kind)
+                process = self.start("--count=1", f"--view={asked}", "", "--topics",
+                                     f"--connect={view.endpoint}")
+                view.wait_for("", "ArizmqHeartbeat/", "arizmq/-/ArizmqHeartbeat/")
+                view.heartbeat()
+                view.heartbeat()
+                view.publish("End/-/-/-/")
+                out, err = self.finish(process)
+                self.assertEqual(out, b"End/-/-/-/\n")
+                self.assertEqual([line for line in err.splitlines() if "the view" in line],
+                                 [f"arizmq: {view.endpoint}: the bridge publishes the view "
+                                  f"{kind.name} here, not {asked}: set --view or --connect"])
+
+    def test_prefix_that_looks_like_a_mistake_is_warned_of_at_once(self):
+        for view, prefix, warned in (
+                ("events", "Channel*", "no wildcards"), ("events", "/StasisStart/", "a slash"),
+                ("events", "channel/1.1/", "--view objects"), ("events", "bridge", "--view objects"),
+                ("objects", "StasisStart/", "begin with a kind"), ("objects", "/channel", "a slash"),
+                ("events", "Channel", None), ("events", "", None), ("objects", "channel/", None)):
+            with self.subTest(view=view, prefix=prefix):
+                process = self.start(f"--view={view}", "--timeout=0.05", prefix,
+                                     "--connect=ipc:///nonexistent/arizmq")
+                warnings = [line for line in self.finish(process, status=4)[1].splitlines()
+                            if "warning" in line]
+                self.assertEqual(len(warnings), warned is not None)
+                if warned:
+                    self.assertIn(f'warning: prefix "{prefix}": ', warnings[0])
+                    self.assertIn(warned, warnings[0])
+
+
 class Input(CliTest):
     def test_heartbeats_are_shown_to_those_who_ask(self):
-        for arguments, shown in (([], 0), (["--heartbeats"], 1), (["Arizmq", ""], 1),
+        for arguments, shown in (([], 0), (["--heartbeats"], 1), (["Arizmq", ""], 0),
+                                 (["ArizmqH", ""], 1),
                                  (["ArizmqHeartbeat/-/", ""], 1)):
             with self.subTest(arguments=arguments):
                 view = self.view()
@@ -440,7 +598,7 @@ class Input(CliTest):
         self.assertEqual(out, b"A/b/c/d/\n")
         self.assertIn("not a message of arizmqd (1 frames", err)
         self.assertIn("not arizmqd's 4, unchecked 0", err)
-        self.assertEqual(err.count("\n"), 3)
+        self.assertEqual(err.count("\n"), 4)
 
     def test_stamp_that_does_not_fit_its_topic(self):
         view = self.view()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """The plain Python subscriber against a view that numbers its messages."""
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -11,7 +12,7 @@ except ImportError:
     print("skipped: pyzmq is not installed (Debian: python3-zmq)")
     sys.exit(77)
 
-from bridge import View
+from bridge import PATIENCE_S, View
 
 SUBSCRIBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "subscriber.py")
 
@@ -29,11 +30,13 @@ class SubscriberTest(unittest.TestCase):
         self.view = View(zmq.Context.instance())
         self.addCleanup(self.view.close)
         process = subprocess.Popen([sys.executable, SUBSCRIBER, self.view.endpoint, *prefixes],
-                                   stdout=subprocess.PIPE, text=True)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = process
         self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        self.view.wait_for(*(prefixes or ("",)), "ArizmqHeartbeat/")
+        self.view.wait_for(*(prefixes or ("",)), "ArizmqGap/", "ArizmqHeartbeat/")
         self.lines = process.stdout
 
     def expect(self, *lines):
@@ -78,6 +81,31 @@ class SubscriberTest(unittest.TestCase):
                 self.expect('1 ChannelHold/ivr/pbx1/1/ {"type": "Test"}',
                             f'{key}: 2 lost before seq 3',
                             '4 ChannelHold/ivr/pbx1/1/ {"type": "Test"}')
+
+    def test_prints_gaps_before_the_bridge_and_counts_them(self):
+        gap = ('{"type": "ArizmqGap", "application": "ivr", "node": "pbx1", "from": "10:00", '
+               '"to": "10:01", "reason": "reconnected"}')
+        for prefixes, key in ((["StasisStart/"], "ArizmqGap/"), ([], "all")):
+            with self.subTest(prefixes=prefixes):
+                self.start(*prefixes)
+                self.view.publish_gap()
+                self.view.lose("ArizmqGap/ivr/pbx1/-/")
+                self.view.publish_gap()
+                self.expect(f"1 ArizmqGap/ivr/pbx1/-/ {gap}", f"3 ArizmqGap/ivr/pbx1/-/ {gap}",
+                            f"{key}: 1 lost before seq 3")
+
+    def test_without_arguments_it_tells_its_usage(self):
+        run = subprocess.run([sys.executable, SUBSCRIBER], capture_output=True, text=True)
+        self.assertEqual(run.returncode, 1)
+        self.assertEqual(run.stderr, "usage: subscriber.py ENDPOINT [PREFIX]...\n")
+
+    def test_interrupt_ends_it_quietly(self):
+        self.start("Channel")
+        self.view.publish("ChannelHold/ivr/pbx1/1/")
+        self.expect('1 ChannelHold/ivr/pbx1/1/ {"type": "Test"}')
+        self.process.send_signal(signal.SIGINT)
+        self.assertEqual(self.process.wait(PATIENCE_S), 0)
+        self.assertEqual(self.process.stderr.read(), "")
 
     def test_restart_of_the_bridge(self):
         self.start("")

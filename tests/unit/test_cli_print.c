@@ -196,7 +196,7 @@ Test(cli_print, facts_of_other_objects)
                  "\"target_uri\":\"bridge:b\",\"cause\":\"busy\"}}",
                  " r.gsm failed on=bridge:b busy");
     expect_facts("DeviceStateChanged", "{\"device_state\":{\"name\":\"PJSIP/b\",\"state\":\"X\"}}",
-                 " PJSIP/b X");
+                 " X");
     expect_facts(
         "EndpointStateChange",
         "{\"endpoint\":{\"technology\":\"PJSIP\",\"resource\":\"b\",\"state\":\"online\"}}",
