@@ -40,7 +40,7 @@ Test(config, example_has_the_defaults)
     }
     cr_expect_eq(config->limits.max_event_bytes, 4 << 20);
     cr_expect_eq(memcmp(&config->limits, &bare->limits, sizeof config->limits), 0);
-    cr_expect_eq(config->limits.max_counters, 200000);
+    cr_expect_eq(config->limits.max_counters, 100000);
     cr_expect_eq(config->limits.heartbeat_first_tokens, 1000);
     cr_expect_eq(config->limits.receive_buffer_bytes, 65536);
     cr_expect(config->heartbeat_ms == 1000 && bare->heartbeat_ms == 1000);
