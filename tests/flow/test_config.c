@@ -289,6 +289,11 @@ Test(config, a_usage_error_has_status_2_and_help_has_0)
     cr_assert_not_null(strstr(error, "/nowhere/at/all.yaml"), "%s", error);
     free(out);
     free(error);
+    const char *const file[] = {DAEMON, "arizmqd.yaml", NULL};
+    cr_assert_eq(run(file, &out, &error), 2);
+    cr_assert_not_null(strstr(error, "use -c arizmqd.yaml\n"), "%s", error);
+    free(out);
+    free(error);
     const char *const help[] = {DAEMON, "--help", NULL};
     cr_assert_eq(run(help, &out, &error), 0);
     cr_assert_not_null(strstr(out, "--check-config"));
