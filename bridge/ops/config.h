@@ -34,8 +34,8 @@ struct config_tls {
 
 struct config_node {
     char *name; /* [A-Za-z0-9._-]{1,64}, unique: the {node} of every topic */
-    char *url;  /* as written: ws://HOST[:PORT]/PATH, wss:// too; the path ends in /ari. From the
-                   environment http:// and https:// too, which arrive here as ws:// and wss:// */
+    char *url;  /* ws://HOST[:PORT]/PATH, wss:// too; the path ends in /ari. http:// and https://
+                   mean the same and arrive here as ws:// and wss:// */
     char *username;
     char *password;      /* from password, password_file or the environment; never printed */
     char *password_file; /* NULL where unused; its content without the final newline is the password
@@ -69,7 +69,7 @@ struct config_publish {
 
 struct config_limits {
     uint64_t max_event_bytes;        /* 4 MiB */
-    uint32_t max_counters;           /* 200000 topic counters for each view and depth */
+    uint32_t max_counters;           /* 100000 topic counters for each view and depth */
     uint32_t heartbeat_first_tokens; /* 1000: the most first tokens that a heartbeat lists */
     uint32_t receive_buffer_bytes;   /* 65536: the most that is read from a socket in one go */
 };
@@ -96,7 +96,8 @@ struct config_source {
 /* Loads, merges and validates. Keys outside nodes and publish have a variable ARIZMQ_… each; the
  * ARI_… and node variables change the file's only node, or make one where the file has none. Which
  * they are stands in docker/arizmqd.example.yaml. An unknown ARIZMQ_… variable is refused, but for
- * those that Kubernetes sets for a service of that name (ARIZMQ_SERVICE_HOST, ARIZMQ_PORT…).
+ * those that Kubernetes sets for a service of that name (ARIZMQ_SERVICE_HOST, ARIZMQ_PORT…) and
+ * those of arizmq's other programs (ARIZMQ_CONNECT, ARIZMQ_CACHE, ARIZMQ_JOBS, ARIZMQ_TEST_…).
  *
  * Returns 0 and a config that config_destroy() frees; or ARIZMQ_E…
  * with one line without newline in error[error_size], e.g.
@@ -109,8 +110,13 @@ int config_load(const struct config_source *source, struct config **out, char *e
 
 void config_destroy(struct config **config);
 
-/* Writes the effective configuration as YAML that config_load() would accept, secrets as "***". */
+/* Writes the effective configuration as YAML, topics of the views' own included. Passwords are
+ * written as "***", which config_load() refuses: put in again, it accepts the rest. */
 void config_dump(const struct config *config, FILE *out);
+
+/* "events", and the topic template of a view whose `topic` is not given. */
+const char *config_view_name(enum config_view_kind view);
+const char *config_view_topic(enum config_view_kind view);
 
 /* Checks the form of a topic template: 1 to 8 tokens, each ended by '/', each either one of {type},
  * {app}, {node}, {kind}, {id} or a literal of A-Z a-z 0-9 . _ -. Returns 0; or ARIZMQ_EINVALID with

@@ -8,30 +8,24 @@
 #include "arizmq/error.h"
 #include "ops/config_internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum {
-    PATH_BYTES = 64,
-    PASSWORD_FILE_MAX = 1026, /* a password and "\r\n" */
-};
+enum { PASSWORD_FILE_MAX = 1026 }; /* a password and "\r\n" */
 
-/* "nodes[2].tls.key_file". Returns out. */
-static const char *node_path(unsigned index, const char *key, char out[PATH_BYTES])
+const char *config_node_path(unsigned index, const char *key, char out[CONFIG_PATH_BYTES])
 {
-    snprintf(out, PATH_BYTES, "nodes[%u].%s", index, key);
+    snprintf(out, CONFIG_PATH_BYTES, "nodes[%u].%s", index, key);
     return out;
 }
 
 static int check_url(struct config_tree *tree, struct config_node *node, unsigned index)
 {
-    char path[PATH_BYTES];
+    char path[CONFIG_PATH_BYTES];
     char error[512];
     struct config_url url;
     if (config_url_parse(node->url, &url, error, sizeof error) != ARIZMQ_OK) {
-        return config_refuse(tree, node_path(index, "url", path), node->url, "%s", error);
+        return config_refuse(tree, config_node_path(index, "url", path), node->url, "%s", error);
     }
     node->use_tls = url.use_tls;
     node->host = url.host;
@@ -43,11 +37,11 @@ static int check_url(struct config_tree *tree, struct config_node *node, unsigne
 /* The content of password_file without its final newline. */
 static int read_password(struct config_tree *tree, struct config_node *node, unsigned index)
 {
-    char path[PATH_BYTES];
+    char path[CONFIG_PATH_BYTES];
     char why[128];
     char *text;
     size_t length;
-    node_path(index, "password_file", path);
+    config_node_path(index, "password_file", path);
     int result = config_read_file(node->password_file, PASSWORD_FILE_MAX, &text, &length);
     if (result == ARIZMQ_ENOMEM) {
         return config_out_of_memory(tree);
@@ -77,16 +71,17 @@ static int read_password(struct config_tree *tree, struct config_node *node, uns
 
 static int check_password(struct config_tree *tree, struct config_node *node, unsigned index)
 {
-    char path[PATH_BYTES];
+    char path[CONFIG_PATH_BYTES];
     if (node->password && node->password_file) {
-        return config_refuse(tree, node_path(index, "password_file", path), NULL,
+        return config_refuse(tree, config_node_path(index, "password_file", path), NULL,
                              "is given beside password; allowed: one of the two");
     }
     if (node->password_file) {
         return read_password(tree, node, index);
     }
     if (!node->password) {
-        struct config_place place = config_tree_place(tree, node_path(index, "password", path));
+        struct config_place place =
+            config_tree_place(tree, config_node_path(index, "password", path));
         return config_refuse_at(tree, &place, place.origin ? "ARI_PASSWORD" : path, NULL,
                                 "is missing; allowed: password or password_file, or ARI_PASSWORD "
                                 "or ARI_PASSWORD_FILE in the environment");
@@ -106,7 +101,7 @@ static bool has_app(const struct config_node *node, const char *app, unsigned be
 
 static int check_apps(struct config_tree *tree, struct config_node *node, unsigned index)
 {
-    char path[PATH_BYTES];
+    char path[CONFIG_PATH_BYTES];
     for (unsigned i = 1; i < node->apps_count; i++) {
         if (has_app(node, node->apps[i], i)) {
             snprintf(path, sizeof path, "nodes[%u].apps[%u]", index, i);
@@ -115,7 +110,7 @@ static int check_apps(struct config_tree *tree, struct config_node *node, unsign
         }
     }
     if (node->subscribe_all_app && !has_app(node, node->subscribe_all_app, node->apps_count)) {
-        return config_refuse(tree, node_path(index, "subscribe_all_app", path),
+        return config_refuse(tree, config_node_path(index, "subscribe_all_app", path),
                              node->subscribe_all_app,
                              "is not in this node's apps; allowed: one of them");
     }
@@ -123,7 +118,7 @@ static int check_apps(struct config_tree *tree, struct config_node *node, unsign
         return ARIZMQ_OK;
     }
     if (node->apps_count > 1) {
-        return config_refuse(tree, node_path(index, "subscribe_all", path), NULL,
+        return config_refuse(tree, config_node_path(index, "subscribe_all", path), NULL,
                              "is true with %u apps, each event would come %u times; allowed: with "
                              "subscribe_all_app, which names one of them",
                              node->apps_count, node->apps_count);
@@ -132,55 +127,19 @@ static int check_apps(struct config_tree *tree, struct config_node *node, unsign
     return node->subscribe_all_app ? ARIZMQ_OK : config_out_of_memory(tree);
 }
 
-static int check_tls(struct config_tree *tree, const struct config_node *node, unsigned index)
+/* http:// and https:// are what ARI's other clients have; from here on it is ws:// and wss://. */
+static void make_websocket_url(char *url)
 {
-    char path[PATH_BYTES];
-    const struct config_tls *tls = &node->tls;
-    const struct {
-        const char *key;
-        const char *file;
-    } files[] = {
-        {"tls.ca_file", tls->ca_file},
-        {"tls.cert_file", tls->cert_file},
-        {"tls.key_file", tls->key_file},
-    };
-    if (tls->key_file && !tls->cert_file) {
-        return config_refuse(tree, node_path(index, "tls.key_file", path), NULL,
-                             "is given without cert_file; allowed: both or neither");
+    static const char http[] = "http";
+    if (strncmp(url, http, strlen(http)) == 0) {
+        memmove(url, "ws", strlen("ws"));
+        memmove(url + strlen("ws"), url + strlen(http), strlen(url + strlen(http)) + 1);
     }
-    if (tls->cert_file && !tls->key_file) {
-        return config_refuse(tree, node_path(index, "tls.cert_file", path), NULL,
-                             "is given without key_file; allowed: both or neither");
-    }
-    if (!node->use_tls && !tls->verify) {
-        return config_refuse(tree, node_path(index, "tls.verify", path), NULL,
-                             "is false, but url begins with ws://; allowed: with wss:// only");
-    }
-    if (node->use_tls && tls->verify && strchr(node->host, ':')) {
-        /* libwebsockets cannot compare an IPv6 address with a certificate: it would never connect.
-         */
-        return config_refuse(tree, node_path(index, "url", path), node->url,
-                             "is an IPv6 address, for which no certificate can be verified; "
-                             "allowed: a host name, an IPv4 address, or tls: {verify: false}");
-    }
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        if (files[i].file && !node->use_tls) {
-            return config_refuse(tree, node_path(index, files[i].key, path), NULL,
-                                 "is given, but url begins with ws://; allowed: with wss:// only");
-        }
-        if (files[i].file && access(files[i].file, R_OK) != 0) {
-            int reason = errno;
-            return config_refuse(tree, node_path(index, files[i].key, path), files[i].file,
-                                 "cannot be read (%s); allowed: a readable file in PEM format",
-                                 strerrordesc_np(reason));
-        }
-    }
-    return ARIZMQ_OK;
 }
 
 static int check_node(struct config_tree *tree, struct config_node *node, unsigned index)
 {
-    char path[PATH_BYTES];
+    char path[CONFIG_PATH_BYTES];
     int result = check_url(tree, node, index);
     if (result == ARIZMQ_OK) {
         result = check_password(tree, node, index);
@@ -189,13 +148,14 @@ static int check_node(struct config_tree *tree, struct config_node *node, unsign
         result = check_apps(tree, node, index);
     }
     if (result == ARIZMQ_OK) {
-        result = check_tls(tree, node, index);
+        result = config_tls_check(tree, node, index);
     }
     if (result == ARIZMQ_OK && node->backoff_min_ms > node->backoff_max_ms) {
-        result = config_refuse(tree, node_path(index, "backoff_min_ms", path), NULL,
+        result = config_refuse(tree, config_node_path(index, "backoff_min_ms", path), NULL,
                                "is %u and backoff_max_ms %u; allowed: at most backoff_max_ms",
                                node->backoff_min_ms, node->backoff_max_ms);
     }
+    make_websocket_url(node->url);
     return result;
 }
 
@@ -211,11 +171,11 @@ static bool is_same_server(const struct config_node *one, const struct config_no
 static int check_pair(struct config_tree *tree, const struct config *config, unsigned one,
                       unsigned other)
 {
-    char path[PATH_BYTES];
+    char path[CONFIG_PATH_BYTES];
     const struct config_node *first = &config->nodes[one];
     const struct config_node *second = &config->nodes[other];
     if (strcmp(first->name, second->name) == 0) {
-        return config_refuse(tree, node_path(other, "name", path), second->name,
+        return config_refuse(tree, config_node_path(other, "name", path), second->name,
                              "is the name of nodes[%u] too; allowed: each name once", one);
     }
     if (!is_same_server(first, second)) {
@@ -247,7 +207,7 @@ static int check_publish(struct config_tree *tree, const struct config *config)
         const char *endpoint = config->publish[i].endpoint;
         for (unsigned j = 0; j < i; j++) {
             if (strcmp(endpoint, config->publish[j].endpoint) == 0 && !is_wildcard(endpoint)) {
-                char path[PATH_BYTES];
+                char path[CONFIG_PATH_BYTES];
                 snprintf(path, sizeof path, "publish[%u].endpoint", i);
                 return config_refuse(tree, path, endpoint,
                                      "is the endpoint of publish[%u] too; allowed: each once", j);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The effective configuration as YAML, for --dump-config: what came out of defaults, file,
- * environment and flags. libcyaml writes it, so that config_load() reads it again. Secrets go out
- * as
- * "***".
+ * environment and flags, the views' own topics among it. libcyaml writes it, so that config_load()
+ * reads it again once the passwords, which go out as "***", are put in.
  */
 #include "ops/config_internal.h"
 
@@ -25,18 +24,28 @@ static void dump(const struct config *config, FILE *out)
 
 void config_dump(const struct config *config, FILE *out)
 {
-    static char hidden[] = "***";
+    static char hidden[] = CONFIG_HIDDEN;
     struct config copy = *config;
     copy.nodes = calloc(config->nodes_count, sizeof *copy.nodes);
-    if (!copy.nodes) {
+    copy.publish = calloc(config->publish_count, sizeof *copy.publish);
+    if (!copy.nodes || !copy.publish) {
         fputs("# cannot be written: out of memory\n", out);
+        free(copy.nodes);
+        free(copy.publish);
         return;
     }
     memcpy(copy.nodes, config->nodes, config->nodes_count * sizeof *copy.nodes);
+    memcpy(copy.publish, config->publish, config->publish_count * sizeof *copy.publish);
     for (unsigned i = 0; i < copy.nodes_count; i++) {
         /* A password from a file is told by the file's name; both would be refused. */
         copy.nodes[i].password = copy.nodes[i].password_file ? NULL : hidden;
     }
+    for (unsigned i = 0; i < copy.publish_count; i++) {
+        if (!copy.publish[i].topic) { /* libcyaml only reads it */
+            copy.publish[i].topic = (char *)(uintptr_t)config_view_topic(copy.publish[i].view);
+        }
+    }
     dump(&copy, out);
+    free(copy.publish);
     free(copy.nodes);
 }

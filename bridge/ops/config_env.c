@@ -11,25 +11,7 @@
 #include <string.h>
 #include <unistr.h>
 
-#define PREFIX        "ARIZMQ_"
 #define WEBSOCKET_URL "ARI_WEBSOCKET_URL"
-
-/* Kubernetes gives every container variables for each service of the namespace; those of services
- * called arizmq or arizmq-something look like ours. */
-#define SERVICE_LINK                                                                               \
-    "^ARIZMQ(_[A-Z0-9_]+)?_"                                                                       \
-    "(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)" \
-    "$"
-
-static const struct {
-    const char *variable;
-    const char *view;
-    const char *endpoint;
-} views[] = {
-    {"ARIZMQ_PUBLISH_EVENTS", "events", "tcp://127.0.0.1:5555"},
-    {"ARIZMQ_PUBLISH_OBJECTS", "objects", "tcp://127.0.0.1:5556"},
-};
-enum { VIEWS_COUNT = sizeof views / sizeof views[0] };
 
 static const char *value_of(char *const *environment, const char *name)
 {
@@ -40,50 +22,6 @@ static const char *value_of(char *const *environment, const char *name)
         }
     }
     return NULL;
-}
-
-static bool is_ours(const char *name, size_t length)
-{
-    if (config_rule_find_variable(name, length)) {
-        return true;
-    }
-    for (size_t i = 0; i < VIEWS_COUNT; i++) {
-        if (strlen(views[i].variable) == length && memcmp(views[i].variable, name, length) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A mistyped variable must not be passed over. */
-static int refuse_unknown(struct config_tree *tree, const char *name)
-{
-    char list[1024] = "";
-    size_t used = 0;
-    for (size_t i = 0; i < config_rules_count; i++) {
-        const char *variable = config_rules[i].variable;
-        if (variable && strncmp(variable, PREFIX, strlen(PREFIX)) == 0 && used < sizeof list) {
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s, ", variable);
-        }
-    }
-    return config_refuse_variable(tree, name, "is an unknown variable; allowed: %s%s, %s", list,
-                                  views[0].variable, views[1].variable);
-}
-
-static int check_names(struct config_tree *tree, char *const *environment)
-{
-    for (char *const *entry = environment; entry && *entry; entry++) {
-        size_t length = strcspn(*entry, "=");
-        if (strncmp(*entry, PREFIX, strlen(PREFIX)) != 0 || is_ours(*entry, length)) {
-            continue;
-        }
-        char name[256];
-        snprintf(name, sizeof name, "%.*s", length > 255 ? 255 : (int)length, *entry);
-        if (!config_pattern_matches(SERVICE_LINK, name)) {
-            return refuse_unknown(tree, name);
-        }
-    }
-    return ARIZMQ_OK;
 }
 
 /* libyaml takes UTF-8 only, and says no more than "failed" about anything else. */
@@ -110,22 +48,13 @@ static int add_apps(struct config_tree *tree, const char *name, const char *valu
     return result == ARIZMQ_OK ? list : 0;
 }
 
-/* http://HOST:8088/ari, as ARI's other clients have it in ARI_URL, to ws://HOST:8088/ari; and
- * without the /events that they have in ARI_WEBSOCKET_URL. NULL: no memory. */
-static char *websocket_url(const char *value, bool has_events)
+/* ws://HOST:8088/ari/events, as ARI's other clients have it in ARI_WEBSOCKET_URL, without /events.
+ * NULL: no memory. */
+static char *without_events(const char *value)
 {
-    static const char http[] = "http";
-    const char *scheme = "";
-    if (!has_events && (strncmp(value, "http://", 7) == 0 || strncmp(value, "https://", 8) == 0)) {
-        scheme = "ws";
-        value += sizeof http - 1;
-    }
-    char *url = NULL;
-    if (asprintf(&url, "%s%s", scheme, value) < 0) {
-        return NULL;
-    }
-    char *events = strrchr(url, '/');
-    if (has_events && events && strcmp(events, "/events") == 0) {
+    char *url = strdup(value);
+    char *events = url ? strrchr(url, '/') : NULL;
+    if (events && strcmp(events, "/events") == 0) {
         *events = '\0';
     }
     return url;
@@ -154,20 +83,18 @@ static int compare_urls(struct config_tree *tree, const char *url, const char *w
 
 static int set_url(struct config_tree *tree, int node, const char *url, const char *websocket)
 {
-    char *one = url ? websocket_url(url, false) : NULL;
-    char *other = websocket ? websocket_url(websocket, true) : NULL;
+    char *other = websocket ? without_events(websocket) : NULL;
     int result = ARIZMQ_OK;
-    if ((url && !one) || (websocket && !other)) {
+    if (websocket && !other) {
         result = config_out_of_memory(tree);
-    } else if (one && other) {
-        result = compare_urls(tree, one, other);
+    } else if (url && other) {
+        result = compare_urls(tree, url, other);
     }
-    if (result == ARIZMQ_OK && (one || other)) {
-        int value = one ? config_tree_add_scalar(tree, one, "ARI_URL", url)
+    if (result == ARIZMQ_OK && (url || other)) {
+        int value = url ? config_tree_add_scalar(tree, url, "ARI_URL", NULL)
                         : config_tree_add_scalar(tree, other, WEBSOCKET_URL, websocket);
         result = config_tree_set(tree, node, "url", value);
     }
-    free(one);
     free(other);
     return result;
 }
@@ -267,12 +194,12 @@ static int apply_rules(struct config_tree *tree, char *const *environment)
                                : result;
 }
 
-/* Appends an entry for views[i]; name NULL: the default. */
+/* Appends an entry for config_views[i]; name NULL: the default. */
 static int append_view(struct config_tree *tree, int publish, size_t i, const char *name)
 {
     int entry = config_tree_add_mapping(tree, name);
-    int view = config_tree_add_scalar(tree, views[i].view, name, NULL);
-    int endpoint = config_tree_add_scalar(tree, views[i].endpoint, NULL, NULL);
+    int view = config_tree_add_scalar(tree, config_views[i].name, name, NULL);
+    int endpoint = config_tree_add_scalar(tree, config_views[i].endpoint, NULL, NULL);
     int result = config_tree_append(tree, publish, entry);
     if (result == ARIZMQ_OK) {
         result = config_tree_set(tree, entry, "view", view);
@@ -289,7 +216,7 @@ static int add_default_views(struct config_tree *tree)
     }
     int publish = config_tree_add_sequence(tree, NULL);
     int result = config_tree_set(tree, root, "publish", publish);
-    for (size_t i = 0; result == ARIZMQ_OK && i < VIEWS_COUNT; i++) {
+    for (size_t i = 0; result == ARIZMQ_OK && i < CONFIG_VIEWS; i++) {
         result = append_view(tree, publish, i, NULL);
     }
     return result;
@@ -315,19 +242,19 @@ static int entry_of_view(struct config_tree *tree, int publish, const char *view
 
 static int apply_view(struct config_tree *tree, size_t i, const char *value)
 {
-    const char *name = views[i].variable;
+    const char *name = config_views[i].variable;
     int publish = config_tree_get(tree, config_tree_root(tree), "publish");
     int result = check_utf8(tree, name, value);
     if (result != ARIZMQ_OK || !config_tree_is(tree, publish, YAML_SEQUENCE_NODE)) {
         return result;
     }
     size_t count;
-    int entry = entry_of_view(tree, publish, views[i].view, &count);
+    int entry = entry_of_view(tree, publish, config_views[i].name, &count);
     if (count > 1) {
         return config_refuse_variable(tree, name,
                                       "is set, but the file publishes the view %s %zu times; "
                                       "allowed: once or not at all",
-                                      views[i].view, count);
+                                      config_views[i].name, count);
     }
     if (count == 0) {
         result = append_view(tree, publish, i, name);
@@ -340,7 +267,7 @@ static int apply_view(struct config_tree *tree, size_t i, const char *value)
 
 int config_env_apply(struct config_tree *tree, const struct config_source *source)
 {
-    int result = check_names(tree, source->environ);
+    int result = config_variables_check(tree, source->environ);
     if (result != ARIZMQ_OK || !config_tree_is(tree, config_tree_root(tree), YAML_MAPPING_NODE)) {
         return result;
     }
@@ -348,8 +275,8 @@ int config_env_apply(struct config_tree *tree, const struct config_source *sourc
     if (result == ARIZMQ_OK) {
         result = add_default_views(tree);
     }
-    for (size_t i = 0; result == ARIZMQ_OK && i < VIEWS_COUNT; i++) {
-        const char *value = value_of(source->environ, views[i].variable);
+    for (size_t i = 0; result == ARIZMQ_OK && i < CONFIG_VIEWS; i++) {
+        const char *value = value_of(source->environ, config_views[i].variable);
         result = value ? apply_view(tree, i, value) : ARIZMQ_OK;
     }
     if (result == ARIZMQ_OK && source->log_level) {

@@ -38,10 +38,23 @@ struct config_rule {
 extern const struct config_rule config_rules[];
 extern const size_t config_rules_count;
 
+/* A view as it is where nothing says otherwise. */
+struct config_view {
+    const char *name;
+    const char *variable; /* of its endpoint */
+    const char *endpoint;
+    const char *topic; /* template */
+};
+enum { CONFIG_VIEWS = CONFIG_VIEW_OBJECTS + 1 };
+extern const struct config_view config_views[CONFIG_VIEWS]; /* by enum config_view_kind */
+
+/* What --dump-config shows in place of a password. */
+#define CONFIG_HIDDEN "***"
+
+#define CONFIG_URL_ALLOWED "ws[s]://HOST[:PORT]/ari or http[s]://HOST[:PORT]/ari"
+
 /* The rule of "nodes[3].liveness_ms", NULL where there is none. */
 const struct config_rule *config_rule_find(const char *path);
-/* The rule whose variable is name[0..length), NULL where there is none. */
-const struct config_rule *config_rule_find_variable(const char *name, size_t length);
 /* Whether the key belongs to a node. */
 bool config_rule_is_of_node(const struct config_rule *rule);
 bool config_pattern_matches(const char *pattern, const char *text);
@@ -128,11 +141,21 @@ const char *config_allowed(const cyaml_schema_value_t *schema, const struct conf
 /* The layers above the file. Each returns 0, or ARIZMQ_E… with the error line written. */
 int config_env_apply(struct config_tree *tree, const struct config_source *source);
 
+/* Refuses a variable ARIZMQ_… that nobody knows: a mistyped one must not be passed over. */
+int config_variables_check(struct config_tree *tree, char *const *environment);
+
 /* Compares the tree with the schema and the rules and fills in the defaults. */
 int config_shape(struct config_tree *tree);
 
 /* The rules between values; fills in what is derived. */
 int config_check(struct config_tree *tree, struct config *config);
+
+enum { CONFIG_PATH_BYTES = 64 };
+/* "nodes[2].tls.key_file". Returns out. */
+const char *config_node_path(unsigned index, const char *key, char out[CONFIG_PATH_BYTES]);
+
+/* The rules of a node's tls: they fit its url and each other, and OpenSSL can load the files. */
+int config_tls_check(struct config_tree *tree, const struct config_node *node, unsigned index);
 
 struct config_url {
     bool use_tls;
@@ -141,11 +164,15 @@ struct config_url {
     char *path; /* without trailing slash */
 };
 
-/* Takes ws://HOST[:PORT]/PATH apart; see config_rule.check for the error. The caller frees host and
- * path. */
+/* Takes ws://HOST[:PORT]/PATH apart, http:// as ws://; see config_rule.check for the error. The
+ * caller frees host and path. */
 int config_url_parse(const char *text, struct config_url *out, char *error, size_t error_size);
 int config_url_check(const char *text, char *error, size_t error_size);
 bool config_url_is_same(const struct config_url *one, const struct config_url *other);
+/* Of config_rule.check too: a password that is one, an endpoint that can be bound on this machine.
+ */
+int config_password_check(const char *text, char *error, size_t error_size);
+int config_endpoint_check(const char *text, char *error, size_t error_size);
 void config_url_release(struct config_url *url);
 
 /* Reads a regular file of at most max_bytes. Returns 0 with a NUL-terminated text that the caller

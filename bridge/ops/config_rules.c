@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * One line for each key of the configuration: its variable, its default, what is allowed. The
+ * One line for each key of the configuration: its variable, its default, what is allowed; and the
+ * defaults of each view, topic template included. The
  * schema walk (config_shape.c), the environment (config_env.c) and the error lines read it; a test
  * compares it with schemas/config.schema.json and docker/arizmqd.example.yaml. It decides nothing
  * that needs two keys.
@@ -21,8 +22,9 @@ const struct config_rule config_rules[] = {
      .allowed = "1 to 64 of A-Z a-z 0-9 . _ -"},
     {.path = "nodes[].url",
      .variable = "ARI_URL",
-     .pattern = "^wss?://([A-Za-z0-9._-]{1,253}|" HOST6 ")(:" PORT ")?(/[A-Za-z0-9._~-]+)+/?$",
-     .allowed = "ws://HOST[:PORT]/ari or wss://HOST[:PORT]/ari",
+     .pattern =
+         "^(ws|http)s?://([A-Za-z0-9._-]{1,253}|" HOST6 ")(:" PORT ")?(/[A-Za-z0-9._~-]+)+/?$",
+     .allowed = CONFIG_URL_ALLOWED,
      .check = config_url_check},
     {.path = "nodes[].username",
      .variable = "ARI_USERNAME",
@@ -31,6 +33,7 @@ const struct config_rule config_rules[] = {
     {.path = "nodes[].password",
      .variable = "ARI_PASSWORD",
      .allowed = "1 to 1024 bytes",
+     .check = config_password_check,
      .is_secret = true},
     {.path = "nodes[].password_file",
      .variable = "ARI_PASSWORD_FILE",
@@ -44,13 +47,13 @@ const struct config_rule config_rules[] = {
      .allowed = "one of this node's apps"},
     {.path = "nodes[].tls.ca_file",
      .variable = "ARIZMQ_TLS_CA_FILE",
-     .allowed = "a readable file in PEM format"},
+     .allowed = "a readable PEM file of certificates"},
     {.path = "nodes[].tls.cert_file",
      .variable = "ARIZMQ_TLS_CERT_FILE",
-     .allowed = "a readable file in PEM format"},
+     .allowed = "a readable PEM file with a certificate"},
     {.path = "nodes[].tls.key_file",
      .variable = "ARIZMQ_TLS_KEY_FILE",
-     .allowed = "a readable file in PEM format"},
+     .allowed = "a readable PEM file with the unencrypted key of cert_file"},
     {.path = "nodes[].tls.verify", .variable = "ARIZMQ_TLS_VERIFY", .initial = "true"},
     {.path = "nodes[].connect_timeout_ms",
      .variable = "ARIZMQ_CONNECT_TIMEOUT_MS",
@@ -82,7 +85,8 @@ const struct config_rule config_rules[] = {
     {.path = "publish[].endpoint",
      .pattern = "^(tcp://(\\*|[A-Za-z0-9._-]{1,253}|" HOST6 "):(\\*|" PORT
                 ")|ipc://.{1,107}|inproc://.{1,249})$",
-     .allowed = "tcp://ADDRESS:PORT, ipc://PATH or inproc://NAME"},
+     .allowed = "tcp://ADDRESS:PORT, ipc://PATH or inproc://NAME",
+     .check = config_endpoint_check},
     {.path = "publish[].topic",
      .allowed = "1 to 8 tokens such as {type}/ or text/",
      .check = config_check_topic},
@@ -94,7 +98,7 @@ const struct config_rule config_rules[] = {
      .max = 1073741824},
     {.path = "limits.max_counters",
      .variable = "ARIZMQ_LIMITS_MAX_COUNTERS",
-     .initial = "200000",
+     .initial = "100000",
      .min = 1,
      .max = 10000000},
     {.path = "limits.heartbeat_first_tokens",
@@ -121,6 +125,27 @@ const struct config_rule config_rules[] = {
     {.path = "log.level", .variable = "ARIZMQ_LOG_LEVEL", .initial = "info"},
 };
 
+const struct config_view config_views[CONFIG_VIEWS] = {
+    [CONFIG_VIEW_EVENTS] = {.name = "events",
+                            .variable = "ARIZMQ_PUBLISH_EVENTS",
+                            .endpoint = "tcp://127.0.0.1:5555",
+                            .topic = "{type}/{app}/{node}/{id}/"},
+    [CONFIG_VIEW_OBJECTS] = {.name = "objects",
+                             .variable = "ARIZMQ_PUBLISH_OBJECTS",
+                             .endpoint = "tcp://127.0.0.1:5556",
+                             .topic = "{kind}/{id}/{type}/{node}/"},
+};
+
+const char *config_view_name(enum config_view_kind view)
+{
+    return config_views[view].name;
+}
+
+const char *config_view_topic(enum config_view_kind view)
+{
+    return config_views[view].topic;
+}
+
 const size_t config_rules_count = sizeof config_rules / sizeof config_rules[0];
 
 /* Whether "nodes[3].name" is one of "nodes[].name". */
@@ -141,17 +166,6 @@ const struct config_rule *config_rule_find(const char *path)
 {
     for (size_t i = 0; i < config_rules_count; i++) {
         if (path_is_of(path, config_rules[i].path)) {
-            return &config_rules[i];
-        }
-    }
-    return NULL;
-}
-
-const struct config_rule *config_rule_find_variable(const char *name, size_t length)
-{
-    for (size_t i = 0; i < config_rules_count; i++) {
-        const char *variable = config_rules[i].variable;
-        if (variable && strlen(variable) == length && memcmp(variable, name, length) == 0) {
             return &config_rules[i];
         }
     }

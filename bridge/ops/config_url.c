@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What stands in one text: Asterisk's URL, taken apart by libwebsockets, and a topic template,
- * looked at token by token. The schema walk calls these for the errors that a regular expression
- * cannot explain; config_check.c for the parts. A URL with a password in it is never repeated.
+ * What stands in one text: Asterisk's URL, taken apart by libwebsockets, a password, an endpoint to
+ * bind, and a topic template, looked at token by token. The schema walk calls these for the errors
+ * that a regular expression cannot explain; config_check.c for the parts. A URL with a password in
+ * it is never repeated.
  */
 #include "arizmq/error.h"
 #include "arizmq/stamp.h"
@@ -10,10 +11,11 @@
 
 #include <arpa/inet.h>
 #include <libwebsockets.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define URL_ALLOWED "allowed: ws://HOST[:PORT]/ari or wss://HOST[:PORT]/ari"
+#define URL_ALLOWED "allowed: " CONFIG_URL_ALLOWED
 
 void config_url_release(struct config_url *url)
 {
@@ -90,7 +92,7 @@ int config_url_parse(const char *text, struct config_url *out, char *error, size
     } else {
         size_t length = strlen(path);
         length -= length > 0 && path[length - 1] == '/';
-        url.use_tls = strcmp(scheme, "wss") == 0;
+        url.use_tls = strcmp(scheme, "wss") == 0 || strcmp(scheme, "https") == 0;
         url.port = (uint16_t)port;
         url.host = strdup(host);
         if (asprintf(&url.path, "/%.*s", (int)length, path) < 0) {
@@ -116,6 +118,63 @@ int config_url_check(const char *text, char *error, size_t error_size)
         config_url_release(&url);
     }
     return result;
+}
+
+int config_password_check(const char *text, char *error, size_t error_size)
+{
+    if (strcmp(text, CONFIG_HIDDEN) != 0) {
+        return ARIZMQ_OK;
+    }
+    snprintf(error, error_size,
+             "is \"" CONFIG_HIDDEN "\", which --dump-config shows in place of a password; allowed: "
+             "the password itself");
+    return ARIZMQ_EINVALID;
+}
+
+/* libzmq binds to no name: "localhost" would be looked for among the interfaces. */
+static bool can_bind(const char *host)
+{
+    char literal[INET6_ADDRSTRLEN + 2];
+    struct in6_addr address;
+    if (strcmp(host, "*") == 0 || inet_pton(AF_INET, host, &address) == 1) {
+        return true;
+    }
+    if (host[0] != '[') {
+        return if_nametoindex(host) != 0;
+    }
+    snprintf(literal, sizeof literal, "%s", host + 1);
+    literal[strcspn(literal, "]")] = '\0';
+    return inet_pton(AF_INET6, literal, &address) == 1;
+}
+
+int config_endpoint_check(const char *text, char *error, size_t error_size)
+{
+    static const char tcp[] = "tcp://";
+    const char *port = strrchr(text, ':');
+    if (strncmp(text, tcp, strlen(tcp)) != 0 || port < text + strlen(tcp)) {
+        return ARIZMQ_OK; /* the pattern's to judge */
+    }
+    size_t digits = strspn(port + 1, "0123456789");
+    if (digits > 0 && port[1 + digits] == '\0' && strtoul(port + 1, NULL, 10) > UINT16_MAX) {
+        snprintf(error, error_size,
+                 "has a port out of range; allowed: 0 to 65535, or *, which like 0 takes a free "
+                 "one");
+        return ARIZMQ_EINVALID;
+    }
+    if (!config_pattern_matches(config_rule_find("publish[0].endpoint")->pattern, text)) {
+        return ARIZMQ_OK;
+    }
+    char host[CONFIG_QUOTED_BYTES * 4];
+    char quoted[CONFIG_QUOTED_BYTES];
+    snprintf(host, sizeof host, "%.*s", (int)(port - text) - (int)strlen(tcp), text + strlen(tcp));
+    if (!can_bind(host)) {
+        snprintf(error, error_size,
+                 "has the host %s, to which nothing can be bound; allowed: an IP address, an "
+                 "interface of this machine or *",
+                 config_quote(host, quoted));
+        return ARIZMQ_EINVALID;
+    }
+    return ARIZMQ_OK;
 }
 
 static bool is_topic_token(const char *token, size_t length)

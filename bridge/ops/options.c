@@ -43,7 +43,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         options->log_level = argument;
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is no option; allowed: options only", argument);
+        argp_error(state,
+                   "\"%s\" is no option; allowed: options only; for a configuration file "
+                   "use -c %s",
+                   argument, argument);
         return EINVAL;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -29,21 +29,14 @@ struct view {
     struct counters *counters;
 };
 
-/* Names and templates, in the order of enum config_view_kind. */
-static const struct {
-    const char *name;
-    const char *topic;
-} kinds[] = {
-    [CONFIG_VIEW_EVENTS] = {"events", "{type}/{app}/{node}/{id}/"},
-    [CONFIG_VIEW_OBJECTS] = {"objects", "{kind}/{id}/{type}/{node}/"},
-};
-
 static int view_bind(struct view *view)
 {
     view->socket = zsock_new(ZMQ_XPUB);
     if (view->socket == NULL) {
         return ARIZMQ_ENOMEM;
     }
+    /* Without it libzmq knows no IPv6 address. */
+    zsock_set_ipv6(view->socket, strchr(view->config->endpoint, '[') != NULL);
     zsock_set_sndhwm(view->socket, view->config->sndhwm);
     /* A subscriber whose machine is gone without a word is noticed after 90 seconds. */
     zsock_set_tcp_keepalive(view->socket, 1);
@@ -67,7 +60,7 @@ int view_create(const struct config_publish *config, const struct config_limits 
     }
     view->config = config;
     view->epoch = epoch;
-    const char *topic = config->topic != NULL ? config->topic : kinds[config->view].topic;
+    const char *topic = config->topic != NULL ? config->topic : config_view_topic(config->view);
     int result = topic_template_compile(topic, &view->template);
     if (result == ARIZMQ_OK) {
         view->counters = counters_create(view->template.count, limits->max_counters);
@@ -99,7 +92,7 @@ void view_destroy(struct view **self, int linger_ms)
 
 const char *view_name(const struct view *self)
 {
-    return kinds[self->config->view].name;
+    return config_view_name(self->config->view);
 }
 
 const char *view_endpoint(const struct view *self)

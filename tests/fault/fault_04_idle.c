@@ -58,8 +58,7 @@ Test(fault_04, no_false_alarm)
 Test(fault_04, other_answers_are_published)
 {
     static const char *const answers[] = {
-        "{\"type\":\"RESTResponse\",\"request_id\":\"q1\",\"status_code\":200,\"application\":"
-        "\"ivr\"}",
+        "{\"type\":\"RESTResponse\",\"request_id\":\"q1\",\"status_code\":200}",
         "{\"type\":\"RESTResponse\",\"status_code\":204,\"application\":\"ivr\"}",
         "{\"type\":\"RESTResponse\",\"request_id\":\"arizmq-1-1\",\"application\":\"ivr\"}",
         "{\"type\":\"RESTResponse\",\"request_id\":7,\"application\":\"ivr\"}",

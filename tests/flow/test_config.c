@@ -180,7 +180,7 @@ Test(config, check_config_says_that_it_is_good)
     place_remove(&place);
 }
 
-Test(config, dump_config_shows_all_but_the_password_and_can_be_read_again)
+Test(config, dump_config_shows_all_but_the_password_and_can_be_read_again_with_one)
 {
     struct place place;
     char *out = NULL;
@@ -203,13 +203,15 @@ Test(config, dump_config_shows_all_but_the_password_and_can_be_read_again)
                                         "heartbeat_ms: 1234",
                                         "tcp://127.0.0.1:5555",
                                         "tcp://127.0.0.1:5556",
+                                        "{kind}/{id}/{type}/{node}/",
                                         "***"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         cr_assert_not_null(strstr(out, parts[i]), "no %s in\n%s", parts[i], out);
     }
     free(error);
     place_write(&place, out);
-    const char *const argv_again[] = {DAEMON, "-c", place.file, "--dump-config", NULL};
+    const char *const argv_again[] = {"/usr/bin/env", "ARI_PASSWORD=other", DAEMON, "-c",
+                                      place.file,     "--dump-config",      NULL};
     cr_assert_eq(run(argv_again, &again, &error), 0, "%s", error);
     cr_assert_str_eq(again, out);
     free(out);
@@ -265,11 +267,18 @@ Test(config, what_is_bad_is_told_in_one_line_with_status_2)
     must_refuse("heartbeat_ms: 100\n", NULL, NULL, WORDS("nodes"));
     must_refuse(CONFIG, "ARIZMQ_HEARTBEAT_MS=0", NULL,
                 WORDS("ARIZMQ_HEARTBEAT_MS", "\"0\"", "allowed: 10 to 3600000"));
-    must_refuse(CONFIG, "ARIZMQ_HEARTBEAT=1000", NULL, WORDS("ARIZMQ_HEARTBEAT:", "allowed"));
+    must_refuse(CONFIG, "ARIZMQ_HEARTBEAT=1000", NULL,
+                WORDS("ARIZMQ_HEARTBEAT:", "ARIZMQ_HEARTBEAT_MS", "allowed: see "));
     must_refuse(CONFIG, "ARI_URL=ftp://127.0.0.1/ari", NULL,
                 WORDS("ARI_URL", "ftp://127.0.0.1/ari"));
     must_refuse(CONFIG "publish: [{view: calls, endpoint: 'tcp://127.0.0.1:1'}]\n", NULL, NULL,
                 WORDS("config.yaml:3:", "\"calls\"", "events", "objects"));
+    must_refuse(CONFIG "publish: [{view: events, endpoint: 'tcp://localhost:5555'}]\n", NULL,
+                "--check-config", WORDS("config.yaml:3:", "\"localhost\"", "an IP address"));
+    must_refuse("nodes:\n  - {name: a, url: 'https://h/ari', username: u, password: p, apps: [x], "
+                "tls: {ca_file: /dev/null}}\n",
+                NULL, "--check-config", WORDS("config.yaml:2: nodes[0].tls.ca_file", "/dev/null"));
+    must_refuse(CONFIG, "ARI_PASSWORD=***", NULL, WORDS("ARI_PASSWORD", "--dump-config"));
     must_refuse(CONFIG, NULL, "--log-level=loud", WORDS("\"loud\"", "debug"));
 }
 
@@ -287,6 +296,11 @@ Test(config, a_usage_error_has_status_2_and_help_has_0)
     cr_assert_eq(run(missing, &out, &error), 2);
     cr_assert_eq(count_lines(error), 1, "%s", error);
     cr_assert_not_null(strstr(error, "/nowhere/at/all.yaml"), "%s", error);
+    free(out);
+    free(error);
+    const char *const file[] = {DAEMON, "arizmqd.yaml", NULL};
+    cr_assert_eq(run(file, &out, &error), 2);
+    cr_assert_not_null(strstr(error, "use -c arizmqd.yaml\n"), "%s", error);
     free(out);
     free(error);
     const char *const help[] = {DAEMON, "--help", NULL};
@@ -315,6 +329,41 @@ static int take_port(uint16_t *port)
     cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
     *port = ntohs(address.sin_port);
     return fd;
+}
+
+static bool has_ipv6(void)
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_bound;
+}
+
+Test(config, endpoints_are_bound_as_the_configuration_allows_them)
+{
+    static const char *const endpoints[] = {"tcp://lo:*", "tcp://[::1]:*"};
+    static const char *const bound[] = {"publishes on tcp://lo:", "publishes on tcp://[::1]:"};
+    for (int i = 0; i < (has_ipv6() ? 2 : 1); i++) {
+        struct place place;
+        struct process *process = NULL;
+        char config[512];
+        place_make(&place);
+        snprintf(config, sizeof config, CONFIG "publish: [{view: events, endpoint: \"%s\"}]\n",
+                 endpoints[i]);
+        place_write(&place, config);
+        const char *const argv[] = {DAEMON, "-c", place.file, NULL};
+        cr_assert_eq(process_start(argv, &process), ARIZMQ_OK);
+        cr_assert_not_null(process_await_line(process, PROCESS_STDERR, process_line_contains,
+                                              bound[i], FLOW_TIMEOUT_MS),
+                           "%s", endpoints[i]);
+        process_signal(process, SIGTERM);
+        cr_assert_eq(process_wait(process, FLOW_TIMEOUT_MS), 0);
+        process_destroy(&process);
+        place_remove(&place);
+    }
 }
 
 Test(config, a_port_in_use_ends_it_with_status_1_and_its_name)

@@ -82,6 +82,16 @@ static inline char *dump_text(const struct config *config)
     return text;
 }
 
+/* Every password: "from" becomes `to`, which is as long. */
+static inline void change_passwords(char *dump, const char *from, const char *to)
+{
+    char key[64];
+    snprintf(key, sizeof key, "password: \"%s\"", from);
+    for (char *at = strstr(dump, key); at; at = strstr(at + 1, key)) {
+        memcpy(at + strlen("password: \""), to, strlen(to));
+    }
+}
+
 #define ENVIRONMENT(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* Writes a file that goes away with the test; *path is to be freed. */

@@ -40,7 +40,7 @@ Test(config, example_has_the_defaults)
     }
     cr_expect_eq(config->limits.max_event_bytes, 4 << 20);
     cr_expect_eq(memcmp(&config->limits, &bare->limits, sizeof config->limits), 0);
-    cr_expect_eq(config->limits.max_counters, 200000);
+    cr_expect_eq(config->limits.max_counters, 100000);
     cr_expect_eq(config->limits.heartbeat_first_tokens, 1000);
     cr_expect_eq(config->limits.receive_buffer_bytes, 65536);
     cr_expect(config->heartbeat_ms == 1000 && bare->heartbeat_ms == 1000);
@@ -91,7 +91,7 @@ Test(config, bad_files_get_their_line)
     for_each_file(TEST_DATA "/config/refused-*.yaml", 15, expect_refusal);
 }
 
-/* What is dumped loads again and is dumped the same. */
+/* What is dumped loads again, once it has its passwords, and is dumped the same. */
 static void expect_round_trip(const char *path)
 {
     struct config_source source = {.file = path};
@@ -101,7 +101,9 @@ static void expect_round_trip(const char *path)
     char *dump = dump_text(config);
     cr_expect_null(strstr(dump, SECRET));
     cr_expect_not_null(strstr(dump, "\"***\""));
+    change_passwords(dump, "***", "new");
     struct config *again = must_load(dump, NULL);
+    change_passwords(dump, "new", "***");
     char *second = dump_text(again);
     cr_expect_str_eq(dump, second);
     cr_expect_eq(again->nodes_count, config->nodes_count);
@@ -121,6 +123,50 @@ Test(config, dump_loads_again)
 {
     for_each_file(TEST_DATA "/config/good-*.yaml", 2, expect_round_trip);
     expect_round_trip(EXAMPLE);
+}
+
+Test(config, dump_shows_the_topics_that_come_from_the_views)
+{
+    struct config *config = must_load(ONE_NODE, NULL);
+    char *dump = dump_text(config);
+    cr_expect_not_null(strstr(dump, "topic: \"{type}/{app}/{node}/{id}/\""), "%s", dump);
+    cr_expect_not_null(strstr(dump, "topic: \"{kind}/{id}/{type}/{node}/\""), "%s", dump);
+    cr_expect_null(config->publish[0].topic);
+    free(dump);
+    config_destroy(&config);
+}
+
+Test(config, http_is_taken_as_ws)
+{
+    char *text = read_text(TEST_DATA "/config/good-http.yaml");
+    struct config *config = must_load(text, NULL);
+    cr_expect_str_eq(config->nodes[0].url, "ws://h:8088/ari");
+    cr_expect_not(config->nodes[0].use_tls);
+    cr_expect_str_eq(config->nodes[1].url, "wss://h:8089/ari");
+    cr_expect(config->nodes[1].use_tls);
+    cr_expect_str_eq(config->nodes[1].host, "h");
+    cr_expect_eq(config->nodes[1].port, 8089);
+    config_destroy(&config);
+    free(text);
+}
+
+Test(config, endpoints_are_what_can_be_bound)
+{
+    static const char *const good[] = {"tcp://*:*",       "tcp://127.0.0.1:0", "tcp://lo:65535",
+                                       "tcp://[::]:5555", "ipc:///run/a:b",    "inproc://a"};
+    static const char *const bad[] = {"tcp://localhost:5555", "tcp://127.1:5555",
+                                      "tcp://[1:2]:5555", "tcp://127.0.0.1:65536",
+                                      "tcp://*:99999999999999999999"};
+    char error[512];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        cr_expect_eq(config_endpoint_check(good[i], error, sizeof error), ARIZMQ_OK, "%s", good[i]);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        error[0] = '\0';
+        cr_expect_eq(config_endpoint_check(bad[i], error, sizeof error), ARIZMQ_EINVALID, "%s",
+                     bad[i]);
+        cr_expect_not_null(strstr(error, "allowed: "), "%s", error);
+    }
 }
 
 Test(config, reads_every_key)
