@@ -142,8 +142,12 @@ static bool can_bind(const char *host)
     if (host[0] != '[') {
         return if_nametoindex(host) != 0;
     }
-    snprintf(literal, sizeof literal, "%s", host + 1);
-    literal[strcspn(literal, "]")] = '\0';
+    size_t length = strcspn(host + 1, "]");
+    if (length >= sizeof literal) {
+        return false;
+    }
+    memcpy(literal, host + 1, length);
+    literal[length] = '\0';
     return inet_pton(AF_INET6, literal, &address) == 1;
 }
 
