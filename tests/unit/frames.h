@@ -51,7 +51,8 @@ static inline void bytes_free(struct bytes *bytes)
     *bytes = (struct bytes){0};
 }
 
-/* A copy of data[0..length) with a NUL behind it; not strndup(), which may look one byte further. */
+/* A copy of data[0..length) with a NUL behind it; not strndup(), which may look one byte further.
+ */
 static inline char *bytes_copy_text(const void *data, size_t length)
 {
     char *text = malloc(length + 1);
