@@ -8,6 +8,7 @@
 #include "ops/service.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -298,6 +299,7 @@ static int service_start(struct service *service)
     again_in(service, &service->beat, on_beat, service->config->heartbeat_ms);
     again_in(service, &service->subscriptions, on_subscriptions, SUBSCRIPTIONS_EVERY_MS);
     nodes_start(service->nodes);
+    malloc_trim(0); /* what reading the configuration took */
     return ARIZMQ_OK;
 }
 

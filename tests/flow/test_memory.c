@@ -16,7 +16,7 @@
 #include "flow/scene.h"
 #include "harness/capture.h"
 
-enum { IDLE_BYTES_MAX = 12 << 20, GROWTH_BYTES_MAX = 1 << 20, BATCH = 1000 };
+enum { IDLE_BYTES_MAX = 12000000, GROWTH_BYTES_MAX = 1 << 20, BATCH = 1000 };
 
 int main(int argc, char **argv)
 {
