@@ -111,6 +111,11 @@ Test(resolve, literal_addresses)
 
 Test(resolve, localhost)
 {
+    struct addrinfo *known = NULL;
+    if (getaddrinfo("localhost", NULL, NULL, &known) != 0) {
+        cr_skip_test("this machine does not know localhost: it has no /etc/hosts");
+    }
+    freeaddrinfo(known);
     struct fixture fixture;
     fixture_create(&fixture);
     struct resolve_answer answer = resolve(&fixture, "localhost");
