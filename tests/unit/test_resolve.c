@@ -3,6 +3,7 @@
  * The resolver: answers, questions nobody waits for any more, and a resolver that goes while its
  * threads are at work. Meant to run under the address and the thread sanitizer, too.
  */
+#include <netdb.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
