@@ -396,9 +396,7 @@ void link_destroy(struct link **self)
         return;
     }
     lws_sul_cancel(&link->timer);
-    link_close_cancel(link);
-    link_watch_stop(link);
-    link_subscribe_stop(link);
+    link_quiet(link);
     if (link->question != NULL) {
         resolver_cancel(link->environment->resolver, &link->question);
     }

@@ -151,14 +151,19 @@ static void on_unsubscribed(void *owner, const struct rest_answer *answer)
     close_handshake(link);
 }
 
+void link_quiet(struct link *self)
+{
+    lws_sul_cancel(&self->close_timer);
+    link_watch_stop(self);
+    link_subscribe_stop(self);
+}
+
 void link_close(struct link *self, enum link_reason reason, const char *detail)
 {
     link_set_state(self, LINK_CLOSING);
     self->reason = self->is_replaced && reason != LINK_STOPPING ? LINK_REPLACED : reason;
     self->close_detail = detail;
-    link_close_cancel(self);
-    link_watch_stop(self);
-    link_subscribe_stop(self);
+    link_quiet(self);
     link_mark_incomplete(self);
     if (is_dead(self)) { /* no last event will come before it is told */
         link_publish_disconnected(self, self->reason, detail);
@@ -174,9 +179,7 @@ void link_close(struct link *self, enum link_reason reason, const char *detail)
 
 void link_close_lost(struct link *self, enum link_reason reason, const char *detail)
 {
-    link_close_cancel(self);
-    link_watch_stop(self);
-    link_subscribe_stop(self);
+    link_quiet(self);
     self->reason = self->is_replaced ? LINK_REPLACED : reason;
     self->close_detail = detail;
     closed(self);
@@ -185,8 +188,7 @@ void link_close_lost(struct link *self, enum link_reason reason, const char *det
 void link_abort(struct link *self)
 {
     if (self->state == LINK_CLOSING) {
-        link_close_cancel(self);
-        rest_cancel(&self->rest);
+        link_quiet(self);
         give_up(self);
     }
 }
@@ -194,14 +196,9 @@ void link_abort(struct link *self)
 void link_close_ended(struct link *self)
 {
     if (self->rest == NULL) { /* else on_unsubscribed() goes on */
-        link_close_cancel(self);
+        link_quiet(self);
         closed(self);
     }
-}
-
-void link_close_cancel(struct link *self)
-{
-    lws_sul_cancel(&self->close_timer);
 }
 
 static const char replaced_detail[] = "another client has taken the application";

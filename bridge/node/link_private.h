@@ -138,7 +138,8 @@ void link_close_lost(struct link *self, enum link_reason reason, const char *det
 /* The WebSocket has ended while LINK_CLOSING. */
 void link_close_ended(struct link *self);
 
-void link_close_cancel(struct link *self);
+/* Stops every timer and request that belongs to a connection, made or ending. */
+void link_quiet(struct link *self);
 
 /* Another client has taken the application: leaves it to that client. */
 void link_close_replaced(struct link *self);
