@@ -25,6 +25,13 @@ enum config_view_kind {
     CONFIG_VIEW_OBJECTS, /* one message for each object that the event mentions */
 };
 
+/* How commands travel to an Asterisk. */
+enum config_rest {
+    CONFIG_REST_HTTP,      /* HTTP/1.1, over rest_connections kept alive */
+    CONFIG_REST_WEBSOCKET, /* over the WebSocket of its first application that is up; Asterisk 22.4+
+                            */
+};
+
 struct config_tls {
     char *ca_file;   /* PEM; NULL: the system's certificate authorities */
     char *cert_file; /* PEM client certificate, NULL: none */
@@ -52,6 +59,9 @@ struct config_node {
     uint32_t backoff_max_ms;     /* 30000 */
     enum config_on_replaced on_replaced; /* when_free */
     uint32_t replaced_retry_ms;          /* 30000 */
+    enum config_rest rest;               /* http */
+    uint32_t rest_connections;           /* 16; the most at a time, of the 100 sessions that an
+                                            Asterisk has for WebSockets and REST together */
 
     /* Derived from url when loading. */
     bool use_tls;
@@ -74,12 +84,34 @@ struct config_limits {
     uint32_t receive_buffer_bytes;   /* 65536: the most that is read from a socket in one go */
 };
 
+/* The ROUTER socket and what stands behind it. */
+struct config_gateway {
+    bool enabled;                   /* true */
+    char *endpoint;                 /* tcp://127.0.0.1:5558; as zmq_bind takes it */
+    uint32_t timeout_ms;            /* 5000: for requests that give none */
+    uint32_t max_timeout_ms;        /* 600000: the most that a request may ask for */
+    uint32_t answer_timeout_ms;     /* 30000: how long a connection waits for an answer before it is
+                                       closed, though its client may have had a 504 long since */
+    uint32_t max_requests;          /* 20000 under way, all nodes together; then 429 */
+    uint32_t max_requests_per_node; /* 10000 */
+    uint32_t max_request_bytes;     /* 65536: header and body frame together; then 413 */
+    uint32_t max_body_bytes;        /* 40960: Asterisk takes no larger one; then 413 */
+    uint32_t max_request_line_bytes; /* 4096: method, path, query; Asterisk's bound; then 413 */
+    uint64_t max_reply_bytes;        /* 64 MiB: a larger answer becomes 502 */
+    uint32_t max_objects;            /* 500000 whose owner is remembered */
+    uint32_t feed_bytes;             /* 4 MiB between the event thread and the command thread */
+    uint32_t once_window_ms;         /* 300000: how long a request_id is remembered */
+    uint32_t once_max_requests;      /* 100000 of them */
+    uint64_t once_max_bytes;         /* 64 MiB of stored replies */
+};
+
 struct config {
     struct config_node *nodes;
     unsigned nodes_count;
     struct config_publish *publish; /* default: events on 5555 and objects on 5556, loopback */
     unsigned publish_count;
     struct config_limits limits;
+    struct config_gateway gateway;
     uint32_t heartbeat_ms;    /* 1000 */
     uint32_t stop_timeout_ms; /* 5000: the most that SIGTERM may take to drain */
     int32_t io_threads;       /* 1: ZeroMQ's ZMQ_IO_THREADS */

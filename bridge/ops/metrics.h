@@ -81,7 +81,52 @@
     X(REST_REQUESTS, counter, "arizmq_rest_requests_total",                                        \
       "The bridge's own ARI requests over HTTP")                                                   \
     X(REST_FAILURES, counter, "arizmq_rest_failures_total",                                        \
-      "Of these: without an answer, or with one of status 400 and up")
+      "Of these: without an answer, or with one of status 400 and up")                             \
+    X(GATEWAY_REQUESTS, counter, "arizmq_gateway_requests_total", "Requests of clients received")  \
+    X(GATEWAY_BYTES, counter, "arizmq_gateway_bytes_total",                                        \
+      "Bytes of these, without return paths")                                                      \
+    X(GATEWAY_REPLIES, counter, "arizmq_gateway_replies_total", "Replies handed to the socket")    \
+    X(GATEWAY_MALFORMED, counter, "arizmq_gateway_malformed_total",                                \
+      "Requests answered with bad_request or too_large")                                           \
+    X(GATEWAY_NO_PATH, counter, "arizmq_gateway_no_path_total",                                    \
+      "Messages dropped because their return path is longer than 8 hops or not there")             \
+    X(GATEWAY_UNDELIVERABLE, counter, "arizmq_gateway_undeliverable_total",                        \
+      "Replies whose client was gone or had stopped reading")                                      \
+    X(GATEWAY_OVERLOADED, counter, "arizmq_gateway_overloaded_total",                              \
+      "Requests answered with overloaded; nothing was sent")                                       \
+    X(GATEWAY_UNKNOWN, counter, "arizmq_gateway_outcome_unknown_total",                            \
+      "Requests answered with outcome_unknown: sent, and no answer in time")                       \
+    X(GATEWAY_LATE, counter, "arizmq_gateway_late_answers_total",                                  \
+      "Answers of Asterisk that came after their request was told outcome_unknown")                \
+    X(GATEWAY_REPEATED, counter, "arizmq_gateway_repeated_total",                                  \
+      "Requests that were not run because their request_id had been, or was being")                \
+    X(GATEWAY_ASKED_ALL, counter, "arizmq_gateway_asked_all_total",                                \
+      "Requests put to all nodes, since nobody was known to have their object")                    \
+    X(GATEWAY_UNDER_WAY, gauge, "arizmq_gateway_under_way", "Requests taken and not answered yet") \
+    X(GATEWAY_MAX_REQUESTS, gauge, "arizmq_gateway_max_requests", "gateway.max_requests")          \
+    X(HTTP_REQUESTS, counter, "arizmq_http_requests_total", "Commands put on an HTTP connection")  \
+    X(HTTP_CONNECTS, counter, "arizmq_http_connects_total",                                        \
+      "HTTP connections opened for commands")                                                      \
+    X(HTTP_RETRIES, counter, "arizmq_http_retries_total",                                          \
+      "Safe requests sent again because a kept connection ended under them")                       \
+    X(HTTP_FAILURES, counter, "arizmq_http_failures_total",                                        \
+      "Commands over HTTP without an answer that could be passed on")                              \
+    X(OVER_WS_REQUESTS, counter, "arizmq_over_ws_requests_total",                                  \
+      "Commands sent over a WebSocket (rest: websocket)")                                          \
+    X(OVER_WS_FALLBACKS, counter, "arizmq_over_ws_fallbacks_total",                                \
+      "Of these nodes' commands: sent over HTTP, because a WebSocket cannot carry them")           \
+    X(OWNERS, gauge, "arizmq_owners", "Objects whose node is remembered, ended ones among them")   \
+    X(OWNERS_MAX, gauge, "arizmq_owners_max", "gateway.max_objects")                               \
+    X(OWNERS_EVICTED, counter, "arizmq_owners_evicted_total",                                      \
+      "Live objects forgotten because gateway.max_objects was reached")                            \
+    X(OWNERS_FORGOTTEN, counter, "arizmq_owners_forgotten_total",                                  \
+      "Objects not remembered for want of memory")                                                 \
+    X(FEED_DROPPED, counter, "arizmq_feed_dropped_total",                                          \
+      "Objects that the command thread was not told of because gateway.feed_bytes were in use")    \
+    X(ONCE_REQUESTS, gauge, "arizmq_once_requests", "Request ids remembered")                      \
+    X(ONCE_BYTES, gauge, "arizmq_once_bytes", "Bytes of stored replies")                           \
+    X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
+      "Request ids forgotten within gateway.once_window_ms because a bound was reached")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };

@@ -9,7 +9,8 @@
 # shellcheck disable=SC2034 # used by those who source this file
 ARIZMQ_PACKAGES_BUILD=(
     gcc libc6-dev cmake ninja-build pkgconf xz-utils libzmq3-dev libczmq-dev libwebsockets-dev
-    libssl-dev libjansson-dev libcyaml-dev libyaml-dev libunistring-dev uthash-dev
+    libssl-dev libcurl4-openssl-dev libjansson-dev libcyaml-dev libyaml-dev libunistring-dev
+    uthash-dev
 )
 # Criterion is among them because the build of the tests, the fake Asterisk too, asks for it.
 # shellcheck disable=SC2034

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The ROUTER socket: takes the frames of requests apart into return path, header and body, and puts
+ * replies together. It knows nothing of what is in them. Belongs to the command thread, but for
+ * creation.
+ */
+#ifndef ARIZMQ_GATEWAY_DOOR_H
+#define ARIZMQ_GATEWAY_DOOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <zmq.h>
+
+#include "ops/config.h"
+
+struct door;
+
+/* Routing ids before the delimiter: one of the client, one more for each proxy on the way. */
+enum { DOOR_HOPS_MAX = 8 };
+
+/* The way back to a client. Its own copy of the routing ids; free with door_path_release(). */
+struct door_path {
+    unsigned hops;
+    bool has_delimiter; /* an empty frame stood between routing ids and header, as REQ sends it */
+    zmq_msg_t hop[DOOR_HOPS_MAX];
+};
+
+enum door_verdict {
+    DOOR_NOTHING,   /* no message waits */
+    DOOR_REQUEST,   /* header, and body if has_body */
+    DOOR_TOO_LARGE, /* path is good; more than gateway.max_request_bytes */
+    DOOR_MALFORMED, /* path is good; the frames are no request: none, or too many */
+    DOOR_NO_PATH,   /* nobody can be answered; it was counted */
+};
+
+/* Everything in it but `path` is closed by door_message_release(). */
+struct door_message {
+    struct door_path path;
+    zmq_msg_t header;
+    zmq_msg_t body;
+    bool has_body;   /* there was a body frame, which may be empty */
+    unsigned frames; /* behind the return path */
+    size_t bytes;    /* of these */
+};
+
+/* Binds config->gateway.endpoint: ZMQ_ROUTER_MANDATORY, ZMQ_ROUTER_HANDOVER, marks of
+ * gateway.max_requests, ZMQ_MAXMSGSIZE above max_request_bytes so that what is only somewhat too
+ * large can still be answered. Returns ARIZMQ_OK; else ARIZMQ_E… with one line in
+ * error[error_size] that names the endpoint and the reason. */
+int door_create(const struct config_gateway *config, struct door **out, char *error,
+                size_t error_size);
+
+/* Replies not sent yet get up to `linger_ms`. */
+void door_destroy(struct door **self, int linger_ms);
+
+/* Readable when something may have changed (ZMQ_FD: edge-triggered; see door_has_input()). */
+int door_fd(const struct door *self);
+
+/* Whether a message waits. To be asked after every send, before waiting for door_fd(). */
+bool door_has_input(struct door *self);
+
+/* Takes one message, never waits. For DOOR_NOTHING and DOOR_NO_PATH there is nothing to release. */
+enum door_verdict door_receive(struct door *self, struct door_message *out);
+
+void door_message_release(struct door_message *message);
+void door_path_release(struct door_path *path);
+
+/* Sends a reply: header[0..length), which it takes over (malloc()ed), and the body frame, whose
+ * content it shares and leaves to the caller. Never waits. A client that is gone, or has stopped
+ * reading, gets nothing: counted, METRIC_GATEWAY_UNDELIVERABLE. */
+void door_send(struct door *self, struct door_path *path, char *header, size_t length,
+               zmq_msg_t *body);
+
+#endif

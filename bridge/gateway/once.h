@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A command runs once: remembers request ids for a while, with what was asked and what was
+ * answered. Belongs to the command thread.
+ */
+#ifndef ARIZMQ_GATEWAY_ONCE_H
+#define ARIZMQ_GATEWAY_ONCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zmq.h>
+
+#include "gateway/reply.h"
+#include "gateway/request.h"
+#include "ops/config.h"
+
+struct once;
+struct once_entry;
+
+enum once_verdict {
+    ONCE_NEW,       /* run it, then once_store() or once_forget() */
+    ONCE_UNDER_WAY, /* the same is being run: wait for its reply */
+    ONCE_ANSWERED,  /* the reply is stored */
+    ONCE_CONFLICT,  /* the id was used for another request */
+    ONCE_NO_MEMORY,
+};
+
+/* A stored reply; borrowed from the entry. */
+struct once_reply {
+    struct reply reply; /* elapsed_ns is that of the first time */
+    zmq_msg_t *body;
+};
+
+/* Bounds: gateway.once_window_ms, once_max_requests, once_max_bytes. When it is full, the entry
+ * answered longest ago leaves early (counted: METRIC_ONCE_EVICTED); entries under way never leave.
+ */
+int once_create(const struct config_gateway *config, struct once **out);
+
+void once_destroy(struct once **self);
+
+/* Looks a request up by `scope` (whose window it is: a CURVE key, "" where there is none) and its
+ * request_id, which is not NULL. What must be the same for a repetition: method, uri, query, body,
+ * content type, node and app, compared by SHA-256; not timeout_ms and transaction_id. `now_ms` is
+ * the monotonic clock. *entry is written for NEW, UNDER_WAY and ANSWERED, and is valid until the
+ * next call that takes `self` not const. */
+enum once_verdict once_look_up(struct once *self, const char *scope, const struct request *request,
+                               uint64_t now_ms, struct once_entry **entry);
+
+/* The reply of an entry that was answered. */
+const struct once_reply *once_reply(const struct once_entry *entry);
+
+/* Stores the reply to the request that was looked up as ONCE_NEW, or replaces it by a later one (an
+ * answer that came after its request was told 504). Copies the texts and shares the body. A body
+ * that alone is larger than once_max_bytes is not kept: the stored reply then has an empty one.
+ * Entries are named by id, since commands outlive pointers. Not found: nothing happens. */
+void once_store(struct once *self, const char *scope, const char *request_id,
+                const struct reply *reply, zmq_msg_t *body, uint64_t now_ms);
+
+/* Nothing was sent: the same id may be tried again. */
+void once_forget(struct once *self, const char *scope, const char *request_id);
+
+/* Drops what is older than the window. Cheap; called every second. */
+void once_expire(struct once *self, uint64_t now_ms);
+
+uint32_t once_count(const struct once *self);
+uint64_t once_bytes(const struct once *self);
+
+#endif
