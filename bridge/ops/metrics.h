@@ -82,6 +82,7 @@
       "The bridge's own ARI requests over HTTP")                                                   \
     X(REST_FAILURES, counter, "arizmq_rest_failures_total",                                        \
       "Of these: without an answer, or with one of status 400 and up")                             \
+    X(SEQ, gauge, "arizmq_seq", "Number of the last event published")                              \
     X(GATEWAY_REQUESTS, counter, "arizmq_gateway_requests_total", "Requests of clients received")  \
     X(GATEWAY_BYTES, counter, "arizmq_gateway_bytes_total",                                        \
       "Bytes of these, without return paths")                                                      \
