@@ -121,7 +121,7 @@
     X(OWNERS_EVICTED, counter, "arizmq_owners_evicted_total",                                      \
       "Live objects forgotten because gateway.max_objects was reached")                            \
     X(OWNERS_FORGOTTEN, counter, "arizmq_owners_forgotten_total",                                  \
-      "Objects not remembered for want of memory")                                                 \
+      "Objects not remembered for want of memory, or because four other nodes have them")          \
     X(FEED_DROPPED, counter, "arizmq_feed_dropped_total",                                          \
       "Objects that the command thread was not told of because gateway.feed_bytes were in use")    \
     X(ONCE_REQUESTS, gauge, "arizmq_once_requests", "Request ids remembered")                      \
