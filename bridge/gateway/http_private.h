@@ -43,7 +43,9 @@ struct http_request {
     long written;               /* bytes of it written before the last sending */
     const char *refusal;        /* why the answer cannot be passed on; static text, NULL: it can */
     size_t head_bytes;
-    char *body; /* owned */
+    bool is_interim;    /* the head that comes is of a 1xx answer */
+    bool is_head_whole; /* of the answer itself */
+    char *body;         /* owned */
     size_t body_length;
     size_t body_capacity;
     struct http_request *prev, *next; /* utlist: the node's queue, or what it has sent */

@@ -200,6 +200,10 @@ size_t http_request_read_head(char *line, size_t one, size_t length, void *owner
     }
     if (length > 5 && memcmp(line, "HTTP/", 5) == 0) {
         keep_reason(handle, line, length); /* an interim answer's is replaced by the next */
+        const char *space = memchr(line, ' ', length);
+        request->is_interim = space != NULL && space[1] == '1';
+    } else if (line[0] == '\r' || line[0] == '\n') {
+        request->is_head_whole = !request->is_interim;
     }
     return length;
 }
@@ -366,8 +370,10 @@ void http_request_end(struct http_request *request, CURLcode code)
     bool was_sent = count_sends(request) > 0;
     http_request_detach(request);
     const char *why = handle->error[0] != '\0' ? handle->error : curl_easy_strerror(code);
-    if (code == CURLE_OK) {
+    if (code == CURLE_OK && request->is_head_whole) {
         tell_answer(request, handle);
+    } else if (code == CURLE_OK) { /* a head that ends in the middle is none to curl */
+        tell_failure(request, EXCHANGE_UNKNOWN, "the connection ended within its head");
     } else if (!was_sent) {
         tell_failure(request, EXCHANGE_NOT_SENT, why);
     } else if (request->refusal != NULL) {

@@ -5,6 +5,7 @@
  */
 #include "http_stage.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -62,8 +63,21 @@ void stage_create_tls(struct stage *stage, bool asks_for_certificate)
     stage->node[0].tls.ca_file = (char *)certificates_path(certificates, "ca.pem");
 }
 
+void stage_use_certificate(struct stage *stage, const char *name)
+{
+    char file[64];
+    SSL_CTX *context = stage->peer[0].context;
+    snprintf(file, sizeof file, "%s.pem", name);
+    const char *path_of_file = certificates_path(&stage->certificates, file);
+    cr_assert_eq(SSL_CTX_use_certificate_chain_file(context, path_of_file), 1);
+    snprintf(file, sizeof file, "%s.key", name);
+    path_of_file = certificates_path(&stage->certificates, file);
+    cr_assert_eq(SSL_CTX_use_PrivateKey_file(context, path_of_file, SSL_FILETYPE_PEM), 1);
+}
+
 void stage_start(struct stage *stage)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     char error[256] = "";
     stage->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     cr_assert_geq(stage->epoll_fd, 0);
@@ -179,7 +193,7 @@ static void turn_peer(struct stage *stage, struct peer *peer)
     }
 }
 
-void stage_turn(struct stage *stage)
+void stage_turn_client(struct stage *stage)
 {
     http_turn(stage->http);
     struct epoll_event events[16];
@@ -188,6 +202,11 @@ void stage_turn(struct stage *stage)
     for (int i = 0; i < count; i++) {
         http_ready(stage->http, events[i].data.fd, events[i].events);
     }
+}
+
+void stage_turn(struct stage *stage)
+{
+    stage_turn_client(stage);
     for (unsigned i = 0; i < STAGE_PEERS; i++) {
         turn_peer(stage, &stage->peer[i]);
     }

@@ -52,10 +52,14 @@ struct ask {
 };
 
 void stage_create(struct stage *stage); /* plain */
+/* Asks for a client certificate of the authority or not. */
 void stage_create_tls(struct stage *stage, bool asks_for_certificate);
 void stage_start(struct stage *stage); /* http_create(), after the configuration was changed */
+/* The server's: a name of certificates_create(). */
+void stage_use_certificate(struct stage *stage, const char *name);
 void stage_destroy(struct stage *stage);
 void stage_turn(struct stage *stage);
+void stage_turn_client(struct stage *stage);    /* without the server */
 unsigned stage_open(const struct stage *stage); /* connections */
 
 /* The connection on which a request is; NULL: none. */
