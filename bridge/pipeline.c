@@ -135,6 +135,7 @@ static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
                   event->node, event->text.length);
     }
     event->seq = ++pipeline->seq;
+    metrics_set(METRIC_SEQ, event->seq);
     pipeline_count(event);
     for (unsigned i = 0; i < pipeline->views_count; i++) {
         view_publish(pipeline->views[i], event, payload);
