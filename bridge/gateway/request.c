@@ -7,8 +7,6 @@
 #include "gateway/request.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,38 +30,6 @@ struct request_parts {
     const json_t *query_strings;
     bool has_raw_body; /* message_body is an object or array: its own bytes are the body */
 };
-
-void request_refuse(struct request_reader *reader, enum reply_error error, const char *format, ...)
-{
-    if (reader->is_refused) {
-        return;
-    }
-    reader->is_refused = true;
-    reader->refusal->error = error;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reader->refusal->message, sizeof reader->refusal->message, format, arguments);
-    va_end(arguments);
-}
-
-const char *request_type_name(const json_t *value)
-{
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return "an object";
-    case JSON_ARRAY:
-        return "an array";
-    case JSON_STRING:
-        return "a string";
-    case JSON_INTEGER:
-    case JSON_REAL:
-        return "a number";
-    case JSON_NULL:
-        return "null";
-    default:
-        return "true or false";
-    }
-}
 
 /* A member that is a string; NULL where it is not there, or was refused. */
 static const char *read_string(struct request_reader *reader, const char *name, size_t *length)
@@ -293,65 +259,12 @@ static void write_texts(struct request_reader *reader, struct span header,
     }
 }
 
-static void refuse_header(struct request_reader *reader, const json_error_t *error)
-{
-    const char *text = error->text;
-    char quoted[QUOTE_SIZE];
-    switch (json_error_code(error)) {
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        request_refuse(reader, REPLY_BAD_REQUEST,
-                       "the header has a NUL character (\\u0000) at byte %d: none is allowed",
-                       error->position);
-        break;
-    case json_error_stack_overflow:
-        request_refuse(reader, REPLY_BAD_REQUEST,
-                       "the header is nested too deeply at byte %d: JSON is read to a depth of %d",
-                       error->position, JSON_PARSER_MAX_DEPTH);
-        break;
-    case json_error_out_of_memory:
-        request_refuse(reader, REPLY_OVERLOADED, "there is no memory for the request: try again");
-        break;
-    default:
-        request_refuse(reader, REPLY_BAD_REQUEST,
-                       "the header is no JSON object: %s at byte %d; the first frame is "
-                       "{\"method\": ..., \"uri\": ...}",
-                       quote_text(text, strlen(text), quoted), error->position);
-        break;
-    }
-}
-
-/* Jansson reads to a depth of 2048 and refuses the NUL character. */
-static bool parse_header(struct request_reader *reader, struct span header)
-{
-    json_error_t error;
-    if (header.length == 0) {
-        request_refuse(reader, REPLY_BAD_REQUEST,
-                       "the header is empty: the first frame is {\"method\": ..., \"uri\": ...}");
-        return false;
-    }
-    json_t *json =
-        json_loadb(header.bytes, header.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (json == NULL) {
-        refuse_header(reader, &error);
-        return false;
-    }
-    reader->request->header = json;
-    if (!json_is_object(json)) {
-        request_refuse(reader, REPLY_BAD_REQUEST,
-                       "the header is %s: the first frame is {\"method\": ..., \"uri\": ...}",
-                       request_type_name(json));
-        return false;
-    }
-    return true;
-}
-
 int request_read(struct span header, struct span body, const struct config_gateway *limits,
                  struct request *out, struct request_refusal *refusal)
 {
     *out = (struct request){.query = "", .timeout_ms = limits->timeout_ms};
     struct request_reader reader = {.request = out, .limits = limits, .refusal = refusal};
-    if (!parse_header(&reader, header)) {
+    if (!request_header_parse(&reader, header)) {
         return ARIZMQ_EINVALID;
     }
     struct request_parts parts = {0};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What request.c, request_uri.c and request_query.c share; for nobody else.
+ * What the files request*.c share; for nobody else.
  */
 #ifndef ARIZMQ_GATEWAY_REQUEST_PRIVATE_H
 #define ARIZMQ_GATEWAY_REQUEST_PRIVATE_H
@@ -18,6 +18,10 @@ struct request_reader {
 
 void request_refuse(struct request_reader *reader, enum reply_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Parses the header frame into request->header. Returns whether it is a JSON object; else it was
+ * refused. */
+bool request_header_parse(struct request_reader *reader, struct span header);
 
 /* "a number", "null": the type of a value, for messages. */
 const char *request_type_name(const json_t *value);
