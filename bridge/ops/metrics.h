@@ -127,7 +127,9 @@
     X(ONCE_REQUESTS, gauge, "arizmq_once_requests", "Request ids remembered")                      \
     X(ONCE_BYTES, gauge, "arizmq_once_bytes", "Bytes of stored replies")                           \
     X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
-      "Request ids forgotten within gateway.once_window_ms because a bound was reached")
+      "Request ids forgotten within gateway.once_window_ms because a bound was reached")           \
+    X(ONCE_INCOMPLETE, counter, "arizmq_once_incomplete_total",                                    \
+      "Replies not stored whole: a body larger than gateway.once_max_bytes, or no memory")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };
