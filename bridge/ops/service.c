@@ -267,11 +267,11 @@ static int create_parts(struct service *service, char *error, size_t error_size)
     zsys_handler_set(NULL); /* or CZMQ would take SIGTERM and SIGINT for itself */
     zsys_set_io_threads((size_t)service->config->io_threads);
     show_bounds(service->config);
-    int result = pipeline_create(service->config, &service->pipeline, error, error_size);
+    int result = pipeline_create(service->config, NULL, &service->pipeline, error, error_size);
     if (result != ARIZMQ_OK) {
         return result;
     }
-    return nodes_create(service->context, service->vhost, service->config, service->pipeline,
+    return nodes_create(service->context, service->vhost, service->config, service->pipeline, NULL,
                         &service->nodes, error, error_size);
 }
 
