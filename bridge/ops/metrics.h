@@ -4,7 +4,8 @@
  * (counters end in _total, units are in the name). A place that discards something adds to one of
  * these in the line where it discards.
  *
- * Each metric has one writing thread; any thread may read.
+ * Each metric has one writing thread, unless all that write it use metrics_add_shared(); any thread
+ * may read.
  */
 #ifndef ARIZMQ_OPS_METRICS_H
 #define ARIZMQ_OPS_METRICS_H
@@ -123,7 +124,7 @@
     X(OWNERS_FORGOTTEN, counter, "arizmq_owners_forgotten_total",                                  \
       "Objects not remembered for want of memory, or because four other nodes have them")          \
     X(FEED_DROPPED, counter, "arizmq_feed_dropped_total",                                          \
-      "Objects that the command thread was not told of because gateway.feed_bytes were in use")    \
+      "What the command thread was not told because gateway.feed_bytes or all memory was in use")  \
     X(ONCE_REQUESTS, gauge, "arizmq_once_requests", "Request ids remembered")                      \
     X(ONCE_BYTES, gauge, "arizmq_once_bytes", "Bytes of stored replies")                           \
     X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
@@ -137,6 +138,10 @@ enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };
 
 void metrics_add(enum metric metric, uint64_t amount);
 void metrics_set(enum metric metric, uint64_t value);
+
+/* For metrics that several threads add to. */
+void metrics_add_shared(enum metric metric, uint64_t amount);
+
 uint64_t metrics_get(enum metric metric);
 
 /* Writes all of them in Prometheus's text format (version 0.0.4). */
