@@ -89,7 +89,7 @@
     X(GATEWAY_MALFORMED, counter, "arizmq_gateway_malformed_total",                                \
       "Requests answered with bad_request or too_large")                                           \
     X(GATEWAY_NO_PATH, counter, "arizmq_gateway_no_path_total",                                    \
-      "Messages dropped because their return path is longer than 8 hops or not there")             \
+      "Messages dropped because they could not be taken off the socket whole")                     \
     X(GATEWAY_UNDELIVERABLE, counter, "arizmq_gateway_undeliverable_total",                        \
       "Replies whose client was gone or had stopped reading")                                      \
     X(GATEWAY_OVERLOADED, counter, "arizmq_gateway_overloaded_total",                              \
