@@ -161,10 +161,9 @@ bool request_uri_read(struct request_reader *reader, const char *text, size_t le
                       struct request_uri *out)
 {
     size_t path_length = strcspn(text, "?");
-    struct request_uri uri = {.path = {text, path_length}};
-    if (path_length < length) {
-        uri.query = (struct span){text + path_length + 1, length - path_length - 1};
-    }
+    size_t query_begin = path_length < length ? path_length + 1 : length;
+    struct request_uri uri = {.path = {text, path_length},
+                              .query = {text + query_begin, length - query_begin}};
     if (path_length == 0) {
         request_refuse(reader, REPLY_BAD_REQUEST,
                        "uri has no path: write one relative to /ari/, such as channels");
