@@ -6,7 +6,6 @@
  */
 #include "gateway/request.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,15 +109,14 @@ static void read_timeout(struct request_reader *reader)
     if (value == NULL) {
         return;
     }
-    /* 5000.0 is an integer to JSON Schema. */
-    double number = json_number_value(value);
-    if (!json_is_number(value) || trunc(number) != number) {
+    double number = json_number_value(value); /* 5000.0 is an integer to JSON Schema */
+    if (!json_is_number(value)) {
         request_refuse(reader, REPLY_BAD_REQUEST,
                        "timeout_ms is %s: write a whole number of milliseconds, 1 to %u",
-                       json_is_number(value) ? "no whole number" : request_type_name(value), most);
-    } else if (number < 1 || number > most) {
+                       request_type_name(value), most);
+    } else if (number < 1 || number > most || (double)(uint32_t)number != number) {
         request_refuse(reader, REPLY_BAD_REQUEST,
-                       "timeout_ms %.0f is out of range: allowed are 1 to %u "
+                       "timeout_ms %.16g: allowed are whole numbers, 1 to %u "
                        "(gateway.max_timeout_ms)",
                        number, most);
     } else {

@@ -60,6 +60,7 @@ static void refuse_header(struct request_reader *reader, const json_error_t *err
                        "the header is nested too deeply at byte %d: JSON is read to a depth of %d",
                        error->position, JSON_PARSER_MAX_DEPTH);
         break;
+    case json_error_unknown: /* Jansson names what is wrong with a text, not the want of memory */
     case json_error_out_of_memory:
         request_refuse(reader, REPLY_OVERLOADED, "there is no memory for the request: try again");
         break;

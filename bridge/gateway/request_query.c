@@ -6,8 +6,6 @@
  */
 #include "gateway/request_private.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +25,7 @@ static void put_real(struct request_text *text, double number)
 {
     static const double whole_max = 9007199254740992.0; /* 2^53: all whole numbers up to there */
     char digits[40];
-    if (fabs(number) <= whole_max && trunc(number) == number) {
+    if (number >= -whole_max && number <= whole_max && (double)(json_int_t)number == number) {
         put_integer(text, (json_int_t)number);
         return;
     }

@@ -150,12 +150,12 @@ Test(request, timeout)
     request = accept("{'method':'GET','uri':'a','timeout_ms':5e3}");
     cr_assert_eq(request.timeout_ms, 5000);
     request_release(&request);
-    refuse("{'method':'GET','uri':'a','timeout_ms':0}", "timeout_ms 0 is out of range");
-    refuse("{'method':'GET','uri':'a','timeout_ms':-1}", "-1");
-    refuse("{'method':'GET','uri':'a','timeout_ms':600001}", "allowed are 1 to 600000");
-    refuse("{'method':'GET','uri':'a','timeout_ms':9223372036854775807}", "out of range");
-    refuse("{'method':'GET','uri':'a','timeout_ms':1e300}", "out of range");
-    refuse("{'method':'GET','uri':'a','timeout_ms':1.5}", "no whole number");
+    refuse("{'method':'GET','uri':'a','timeout_ms':0}", "timeout_ms 0: allowed are whole");
+    refuse("{'method':'GET','uri':'a','timeout_ms':-1}", "timeout_ms -1:");
+    refuse("{'method':'GET','uri':'a','timeout_ms':600001}", "1 to 600000");
+    refuse("{'method':'GET','uri':'a','timeout_ms':9223372036854775807}", "timeout_ms 9.2");
+    refuse("{'method':'GET','uri':'a','timeout_ms':1e300}", "timeout_ms 1e+300:");
+    refuse("{'method':'GET','uri':'a','timeout_ms':1.5}", "timeout_ms 1.5:");
     refuse("{'method':'GET','uri':'a','timeout_ms':'5'}", "is a string");
     refuse("{'method':'GET','uri':'a','timeout_ms':null}", "is null");
 }
@@ -278,4 +278,44 @@ Test(request, body_behind_too_many_members)
     struct request request = accept(text);
     cr_assert_eq(request.body_length, 1);
     request_release(&request);
+}
+
+static bool has_no_memory;
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+    return has_no_memory ? NULL : __real_malloc(size);
+}
+
+static void *json_allocate(size_t size)
+{
+    return has_no_memory ? NULL : malloc(size);
+}
+
+static void check_without_memory(void)
+{
+    static const char text[] = "{\"request_id\":\"r\",\"method\":\"GET\",\"uri\":\"a\"}";
+    struct request request;
+    struct request_refusal refusal;
+    has_no_memory = true;
+    int result =
+        request_read((struct span){text, sizeof text - 1}, no_frame, &limits, &request, &refusal);
+    has_no_memory = false;
+    cr_assert_eq(result, ARIZMQ_EINVALID);
+    cr_assert_eq(refusal.error, REPLY_OVERLOADED, "%s", refusal.message);
+    cr_assert_not_null(strstr(refusal.message, "no memory"), "%s", refusal.message);
+    cr_assert_null(request.uri);
+    request_release(&request);
+}
+
+Test(request, without_memory_for_its_texts)
+{
+    check_without_memory();
+}
+
+Test(request, without_memory_for_its_json)
+{
+    json_set_alloc_funcs(json_allocate, free);
+    check_without_memory();
 }
