@@ -80,6 +80,20 @@ Test(once, another_content_is_a_conflict_field_by_field)
     once_destroy(&once);
 }
 
+Test(once, what_is_empty_is_not_what_is_missing)
+{
+    struct once *once = must_create();
+    struct request request = request_of("1");
+    struct once_entry *entry = NULL;
+    request.app = NULL;
+    cr_expect_eq(once_look_up(once, "", &request, 0, &entry), ONCE_NEW);
+    request.app = "";
+    cr_expect_eq(once_look_up(once, "", &request, 0, &entry), ONCE_CONFLICT);
+    request.app = NULL;
+    cr_expect_eq(once_look_up(once, "", &request, 0, &entry), ONCE_UNDER_WAY);
+    once_destroy(&once);
+}
+
 Test(once, timeout_and_transaction_may_differ)
 {
     struct once *once = must_create();
