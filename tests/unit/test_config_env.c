@@ -260,7 +260,8 @@ Test(config_env, variables_of_the_other_programs_are_passed_over)
 {
     struct config *config =
         must_load(ONE_NODE, ENVIRONMENT("ARIZMQ_CONNECT=tcp://h:5555", "ARIZMQ_CACHE=/c",
-                                        "ARIZMQ_JOBS=2", "ARIZMQ_TEST_=", "ARIZMQ_TEST_ROOTFS=/r"));
+                                        "ARIZMQ_GATEWAY_CONNECT=tcp://h:5558", "ARIZMQ_JOBS=2",
+                                        "ARIZMQ_TEST_=", "ARIZMQ_TEST_ROOTFS=/r"));
     cr_expect_eq(config->nodes_count, 1);
     config_destroy(&config);
 }
