@@ -108,10 +108,11 @@ static void owner_end_life(struct owners *self, struct owner *owner)
 {
     if (owner->is_live) {
         struct place *place = place_of(self, owner->node, owner->object->kind);
-        owner->is_live = false;
         DL_DELETE(place->live, owner);
         place->count--;
     }
+    owner->is_live = false;
+    owner->has_ended = true;
 }
 
 /* Whether the id leads there: the object lives there or is about to. */
@@ -122,10 +123,8 @@ static bool owner_is_current(const struct owner *owner)
 
 static struct owner *owner_find(const struct object *object, unsigned node)
 {
-    struct owner *owner = object->owners;
-    while (owner != NULL && owner->node != node) {
-        owner = owner->sibling;
-    }
+    struct owner *owner = NULL;
+    LL_SEARCH_SCALAR2(object->owners, owner, node, node, sibling);
     return owner;
 }
 
@@ -232,12 +231,10 @@ static void object_refresh(struct owners *self, struct object *object)
     object_link(self, object);
 }
 
-static void owners_make_room(struct owners *self)
+/* The object that can best be spared. */
+static struct object *owners_oldest(const struct owners *self)
 {
-    if (self->count >= self->max) {
-        metrics_add(METRIC_OWNERS_EVICTED, self->ended == NULL);
-        object_remove(self, self->ended != NULL ? self->ended->prev : self->current->prev);
-    }
+    return self->ended != NULL ? self->ended->prev : self->current->prev;
 }
 
 /* Remembers a new object, as yet without a node. NULL: no memory. */
@@ -246,7 +243,10 @@ static struct object *object_add(struct owners *self, unsigned kind, const char 
     if (length > UINT_MAX) {
         return NULL;
     }
-    owners_make_room(self);
+    if (self->count >= self->max) {
+        metrics_add(METRIC_OWNERS_EVICTED, self->ended == NULL);
+        object_remove(self, owners_oldest(self));
+    }
     struct object *object = malloc(sizeof *object + length);
     if (object == NULL) {
         return NULL;
@@ -291,11 +291,8 @@ void owners_destroy(struct owners **self)
     if (*self == NULL) {
         return;
     }
-    while ((*self)->current != NULL) {
-        object_remove(*self, (*self)->current);
-    }
-    while ((*self)->ended != NULL) {
-        object_remove(*self, (*self)->ended);
+    while ((*self)->count > 0) {
+        object_remove(*self, owners_oldest(*self));
     }
     free((*self)->places);
     free(*self);
@@ -344,7 +341,6 @@ void owners_end(struct owners *self, unsigned node, enum object_kind kind, const
         return; /* counted */
     }
     owner_end_life(self, owner);
-    owner->has_ended = true;
     object_refresh(self, owner->object);
 }
 
@@ -398,7 +394,6 @@ void owners_end_census(struct owners *self, unsigned node, enum object_kind kind
     {
         if (owner->generation != place->generation) {
             owner_end_life(self, owner);
-            owner->has_ended = true;
             object_refresh(self, owner->object);
         }
     }
