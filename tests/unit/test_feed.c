@@ -173,6 +173,21 @@ Test(feed, takes_no_object_for_another)
     }
 }
 
+/* As many objects as a busy node has: none may push another out and so be told with every event. */
+Test(feed, tells_of_a_thousand_objects_once_a_second)
+{
+    enum { OBJECTS = 1000, ROUNDS = 5 };
+    unsigned told = 0;
+    for (unsigned i = 0; i < OBJECTS * ROUNDS; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "1795444501.%u", i % OBJECTS);
+        tell(0, "ChannelVarset", "channel", id);
+        told += *take() != '\0';
+    }
+    cr_assert_geq(told, OBJECTS);
+    cr_assert_leq(told, OBJECTS + OBJECTS / 50, "%u", told);
+}
+
 Test(feed, always_tells_of_an_end_and_of_life_after_it)
 {
     tell(0, "ChannelVarset", "channel", "1");
