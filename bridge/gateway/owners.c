@@ -59,7 +59,9 @@ struct place {
 
 struct owners {
     uint32_t max;
+    uint32_t max_ended;
     uint32_t count;
+    uint32_t ended_count;
     unsigned nodes_count;
     struct object *by_id[OWNED_KINDS];
     struct object *current; /* utlist: current->prev is the one seen longest ago */
@@ -67,9 +69,10 @@ struct owners {
     struct place *places; /* OWNED_KINDS for each node */
 };
 
-int owners_create(uint32_t max_objects, unsigned nodes_count, struct owners **out)
+int owners_create(uint32_t max_objects, uint32_t max_ended, unsigned nodes_count,
+                  struct owners **out)
 {
-    assert(max_objects > 0);
+    assert(max_objects > 0 && max_ended > 0);
     struct owners *owners = calloc(1, sizeof *owners);
     struct place *places = calloc((size_t)nodes_count * OWNED_KINDS, sizeof *places);
     if (owners == NULL || places == NULL) {
@@ -79,6 +82,7 @@ int owners_create(uint32_t max_objects, unsigned nodes_count, struct owners **ou
     }
     owners->places = places;
     owners->max = max_objects;
+    owners->max_ended = max_ended;
     owners->nodes_count = nodes_count;
     metrics_set(METRIC_OWNERS_MAX, max_objects);
     metrics_set(METRIC_OWNERS, 0);
@@ -205,12 +209,14 @@ static void object_link(struct owners *self, struct object *object)
     object->is_current = owner != NULL;
     struct object **list = object_list(self, object);
     DL_PREPEND(*list, object);
+    self->ended_count += !object->is_current;
 }
 
 static void object_unlink(struct owners *self, struct object *object)
 {
     struct object **list = object_list(self, object);
     DL_DELETE(*list, object);
+    self->ended_count -= !object->is_current;
 }
 
 static void object_remove(struct owners *self, struct object *object)
@@ -229,6 +235,9 @@ static void object_refresh(struct owners *self, struct object *object)
 {
     object_unlink(self, object);
     object_link(self, object);
+    if (self->ended_count > self->max_ended) {
+        object_remove(self, self->ended->prev);
+    }
 }
 
 /* The object that can best be spared. */

@@ -36,7 +36,7 @@ static void begin(unsigned nodes_count)
 {
     end();
     cr_assert_eq(fleet_create(fleet_config(nodes_count), &fleet), ARIZMQ_OK);
-    cr_assert_eq(owners_create(200000, nodes_count, &owners), ARIZMQ_OK);
+    cr_assert_eq(owners_create(200000, 200000, nodes_count, &owners), ARIZMQ_OK);
     for (unsigned i = 0; i < nodes_count; i++) {
         for (unsigned app = 0; app < fleet->nodes[i].config->apps_count; app++) {
             fleet_set_link(fleet, i, app, FEED_LINK_UP, NULL);
