@@ -25,7 +25,7 @@
 
 enum {
     TOLD_SETS = 1024,                  /* a power of two */
-    TOLD_WAYS = 8,                     /* 8 bytes each: one cache line */
+    TOLD_WAYS = 8,                     /* of 8 bytes: a cache line in all */
     KINDS_TOLD = OBJECT_RECORDING + 1, /* the first ones: channel, bridge, playback, recording */
 };
 
@@ -71,7 +71,6 @@ struct feed {
     int fd;
     /* An eventfd write is under way or has not been read yet, so that another is not needed. */
     _Atomic bool is_woken;
-    unsigned nodes_count;
     _Atomic uint64_t *events; /* of each node; written by the event thread */
 
     /* Event thread only. What was told within this second: the hash of an object chooses a set, its
@@ -88,7 +87,6 @@ int feed_create(const struct config *config, struct feed **out)
         return ARIZMQ_ENOMEM;
     }
     feed->room = config->gateway.feed_bytes;
-    feed->nodes_count = config->nodes_count;
     feed->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int result = feed->fd >= 0 ? queue_create(feed->room, &feed->queue) : ARIZMQ_EIO;
     if (result == ARIZMQ_OK) {
