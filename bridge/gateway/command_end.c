@@ -117,7 +117,9 @@ static void settle(struct command *command, const struct reply *reply, zmq_msg_t
     if (request_id == NULL) {
         return;
     }
-    HASH_DEL(commands->by_id, command);
+    if (command->hh.tbl != NULL) {
+        HASH_DEL(commands->by_id, command);
+    }
     if (is_kept) {
         struct reply timed = *reply;
         timed.elapsed_ns = clock_monotonic_ns() - command->received_ns;

@@ -163,7 +163,7 @@ static bool is_over(struct gateway *gateway)
             log_error("gateway", "cannot read an eventfd: %s", strerror(errno));
         }
     }
-    return gateway->commands.unanswered == 0 ||
+    return (gateway->commands.unanswered == 0 && !door_has_input(gateway->door)) ||
            clock_monotonic_ms() >= atomic_load(&gateway->stop_by_ms);
 }
 
