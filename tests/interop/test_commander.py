@@ -294,6 +294,46 @@ class Routing(FleetTest):
         wait_until("one call less", lambda: calls() == 1)
 
 
+class Worker(FleetTest):
+    program = pathlib.Path(__file__).with_name("worker.py")
+
+    def test_is_the_program_that_the_readme_shows(self):
+        readme = (SCHEMAS.parent / "README.md").read_text(encoding="utf-8")
+        shown = self.program.read_text(encoding="utf-8").split("\n", 2)[2]  # without the first two
+        self.assertIn(f"```python\n{shown}```\n", readme)
+
+    def test_answers_plays_and_hangs_up(self):
+        bridge, fakes, client = self.up(2, node="    subscribe_all: true\n")
+        worker = fleet.subprocess.Popen(
+            [sys.executable, "-B", self.program, bridge.events, bridge.gateway, "ivr"],
+            stdout=fleet.subprocess.PIPE, text=True, preexec_fn=fleet.die_with_parent)
+        self.addCleanup(worker.stdout.close)
+        self.addCleanup(worker.wait)
+        self.addCleanup(worker.kill)
+        def call(channel, node):
+            query = {"endpoint": "a/b", "app": "ivr", "channelId": channel}
+            self.expect(client.ask("POST", "channels", query_strings=query, node=node), 200)
+
+        while not fakes[0].requests("POST channels/join/play"):  # until it has subscribed
+            call("join", "pbx1")
+            fleet.time.sleep(0.05)
+            self.expect(client.ask("DELETE", "channels/join"), 204)
+        for i in range(4):
+            channel, fake = f"c{i}", fakes[i % 2]
+            call(channel, f"pbx{i % 2 + 1}")
+            wait_until("it plays", lambda: fake.requests(f"POST channels/{channel}/play"))
+            fake.do("send " + json.dumps({
+                "type": "PlaybackFinished", "application": "ivr",
+                "timestamp": "2026-11-23T14:35:01.160+0000",
+                "playback": {"id": f"p{i}", "target_uri": f"channel:{channel}"}}))
+            wait_until("it hangs up", lambda: fake.requests(f"DELETE channels/{channel}"))
+            steps = [line.split("?")[0] for line in fake.requests()
+                     if f"channels/{channel}" in line]
+            self.assertEqual(steps[-3:], [f"POST channels/{channel}/answer",
+                                          f"POST channels/{channel}/play",
+                                          f"DELETE channels/{channel}"])
+
+
 class Disabled(unittest.TestCase):
     def test_no_gateway_where_none_is_wanted(self):
         fake = Fake()
