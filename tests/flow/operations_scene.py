@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What a request of operations.json can be about: each method of Scene that a row names as $NAME
+makes one fresh object of that sort in an Asterisk, whose id is the argument. clear() ends all of
+them, so that every request meets the same Asterisk."""
+import contextlib
+import json
+import urllib.parse
+
+from asterisk_stage import wait_until
+
+MODULE = "func_rand.so"
+
+
+class Scene:
+    def __init__(self, asterisk, direct, app):
+        self.direct = direct
+        self.app = app
+        self.recordings = asterisk.directory / "asterisk/spool/recording"
+
+    def is_there(self, path):
+        return self.direct.ask("GET", path).status == 200
+
+    def state(self, path):
+        answer = self.direct.ask("GET", path)
+        return json.loads(answer.body).get("state") if answer.status == 200 else None
+
+    def originate(self, name, endpoint, *, uri="/channels", **query):
+        self.direct.must("POST", uri, endpoint=endpoint, channelId=name,
+                         otherChannelId=name + "-far", **query)
+
+    def wait_for_application(self, channel, application="Stasis"):
+        def is_inside():
+            answer = self.direct.ask("GET", f"/channels/{channel}")
+            return answer.status == 200 and json.loads(
+                answer.body)["dialplan"].get("app_name") == application
+        wait_until(f"{channel} is in {application}", is_inside)
+
+    # ---- Objects
+
+    def new(self, name):
+        """Only an id."""
+
+    def channel(self, name):
+        self.originate(name, "Local/silent@far/n", app=self.app)
+        self.wait_for_application(name)
+        wait_until(f"{name} is up", lambda: self.state(f"/channels/{name}") == "Up")
+
+    def incoming(self, name):
+        """A channel that nobody has answered."""
+        self.originate(name + "-near", f"Local/{self.app}@apps/n", context="far",
+                       extension="silent")
+        self.direct.must("GET", f"/channels/{name}-near")
+        wait_until(f"the other end of {name}", lambda: self.is_there(f"/channels/{name}-near-far"))
+        self.wait_for_application(name + "-near-far")
+
+    def created(self, name):
+        """A channel that nobody has dialled."""
+        self.originate(name, "Local/silent@far/n", uri="/channels/create", app=self.app)
+
+    def outside(self, name):
+        """A channel in the dialplan."""
+        self.originate(name, "Local/silent@far/n", context="far", extension="silent")
+        self.wait_for_application(name, "Wait")
+
+    def broadcast(self, name):
+        """A channel that is offered to every application."""
+        self.originate(name, "Local/silent@far/n", context="broadcast", extension="call")
+        self.wait_for_application(name, "StasisBroadcast")
+
+    def media(self, name):
+        self.direct.must("POST", "/channels/externalMedia", channelId=name, app=self.app,
+                         external_host="127.0.0.1:9", format="ulaw")
+        self.wait_for_application(name)
+
+    def bridge(self, name):
+        self.direct.must("POST", f"/bridges/{name}", type="mixing", name="one")
+
+    def joined(self, name):
+        """A bridge with a channel in it."""
+        self.bridge(name)
+        self.channel(name + "-channel")
+        self.direct.must("POST", f"/bridges/{name}/addChannel", channel=name + "-channel")
+        wait_until(f"the channel is in {name}", lambda: json.loads(self.direct.ask(
+            "GET", f"/bridges/{name}").body)["channels"])
+
+    def playback(self, name):
+        self.channel(name + "-channel")
+        self.direct.must("POST", f"/channels/{name}-channel/play/{name}", media="tone:ring")
+        wait_until(f"{name} plays", lambda: self.state(f"/playbacks/{name}") == "playing")
+
+    def recording(self, name):
+        self.channel(name + "-channel")
+        self.direct.must("POST", f"/channels/{name}-channel/record", name=name, format="wav")
+        wait_until(f"{name} records", lambda: self.state(f"/recordings/live/{name}") == "recording")
+
+    def paused(self, name):
+        self.recording(name)
+        self.direct.must("POST", f"/recordings/live/{name}/pause")
+        wait_until(f"{name} pauses", lambda: self.state(f"/recordings/live/{name}") == "paused")
+
+    def muted(self, name):
+        self.recording(name)
+        self.direct.must("POST", f"/recordings/live/{name}/mute")
+
+    def stored(self, name):
+        """A file with every byte in it; Asterisk takes what lies in its directory."""
+        self.recordings.mkdir(exist_ok=True)
+        self.recordings.chmod(0o777)
+        (self.recordings / f"{name}.wav").write_bytes(bytes(range(256)) * 200)
+
+    def device(self, name):
+        self.direct.must("PUT", f"/deviceStates/Stasis:{name}", deviceState="BUSY")
+
+    def subscribed(self, name):
+        """A device whose state the other application hears."""
+        self.direct.must("POST", "/applications/other/subscription",
+                         eventSource=f"deviceState:Stasis:{name}")
+
+    def log(self, name):
+        self.direct.must("POST", f"/asterisk/logging/{name}", configuration="notice")
+
+    def dynamic(self, name):
+        self.direct.must("PUT", f"/asterisk/config/dynamic/res_pjsip/auth/{name}",
+                         {"fields": [{"attribute": "username", "value": "u"},
+                                     {"attribute": "password", "value": "p"}]})
+
+    def unloaded(self, _):
+        self.direct.must("DELETE", f"/asterisk/modules/{MODULE}")
+
+    # ---- The end of all of them
+
+    def listed(self, path):
+        return self.direct.must("GET", path)
+
+    def delete(self, path, name):
+        self.direct.ask("DELETE", f"{path}/{urllib.parse.quote(name, safe='')}")
+
+    def clear(self, names):
+        """`names` are the ids that were given away; what Asterisk lists is ended by the lists."""
+        for bridge in self.listed("/bridges"):
+            self.delete("/bridges", bridge["id"])
+
+        def no_channels():
+            channels = self.listed("/channels")
+            for channel in channels:
+                self.delete("/channels", channel["id"])
+            return not channels
+        wait_until("no channel is left", no_channels)
+        for device in self.listed("/deviceStates"):
+            self.delete("/deviceStates", device["name"])
+        for name in names:
+            self.delete("/asterisk/logging", name)
+            self.delete("/asterisk/config/dynamic/res_pjsip/auth", name)
+        with contextlib.suppress(FileNotFoundError):
+            for file in self.recordings.iterdir():
+                file.unlink()
+        if not self.is_there(f"/asterisk/modules/{MODULE}"):
+            self.direct.must("POST", f"/asterisk/modules/{MODULE}")
+        for device in self.listed("/applications/other")["device_names"]:
+            self.direct.ask("DELETE", "/applications/other/subscription",
+                            [("eventSource", "deviceState:" + device)])
+        self.direct.must("PUT", "/applications/other/eventFilter", {})
