@@ -2,8 +2,9 @@
 /*
  * Read this first: the path of one event, as a list of calls. A link (node/link.c) hands over the
  * bytes of one WebSocket message; event_read() finds type, application and objects in them; the
- * event gets the next number; every view writes its topic, counts, stamps and sends. The bytes that
- * leave are the bytes that came. Nothing here waits, for anybody.
+ * command thread is told of the objects (gateway/feed.c); the event gets the next number; every
+ * view writes its topic, counts, stamps and sends. The bytes that leave are the bytes that came.
+ * Nothing here waits, for anybody.
  */
 #include "pipeline.h"
 
@@ -24,6 +25,7 @@
 
 struct pipeline {
     const struct config *config;
+    struct feed *feed; /* NULL: no gateway */
     uint64_t epoch;
     uint64_t seq;
     unsigned views_count;
@@ -52,8 +54,8 @@ static void pipeline_explain(const struct config_publish *publish, unsigned i, i
     }
 }
 
-int pipeline_create(const struct config *config, struct pipeline **out, char *error,
-                    size_t error_size)
+int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
+                    char *error, size_t error_size)
 {
     struct pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL) {
@@ -61,6 +63,7 @@ int pipeline_create(const struct config *config, struct pipeline **out, char *er
         return ARIZMQ_ENOMEM;
     }
     pipeline->config = config;
+    pipeline->feed = feed;
     pipeline->epoch = clock_wall_ns() / 1000U;
     pipeline->rest_response = objects_find_type("RESTResponse", 12);
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
@@ -135,6 +138,7 @@ static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
                   event->node, event->text.length);
     }
     event->seq = ++pipeline->seq;
+    metrics_set(METRIC_SEQ, event->seq);
     pipeline_count(event);
     for (unsigned i = 0; i < pipeline->views_count; i++) {
         view_publish(pipeline->views[i], event, payload);
@@ -173,6 +177,8 @@ void pipeline_receive(struct pipeline *self, const struct pipeline_source *sourc
     if (event.known == self->rest_response && source->takes_response(source->owner, &event)) {
         metrics_add(METRIC_EVENTS_OWN_RESPONSES, 1);
     } else {
+        /* Before it is published: whoever sees it may name its objects in a command at once. */
+        feed_event(self->feed, source->node_index, &event);
         if (!pipeline_publish(self, &event)) {
             publish_refused(self, source->node);
         }
@@ -201,6 +207,7 @@ void pipeline_beat(struct pipeline *self)
         heartbeat_publish(self->views[i], self->epoch, self->seq,
                           self->config->limits.heartbeat_first_tokens);
     }
+    feed_flush(self->feed);
 }
 
 void pipeline_read_subscriptions(struct pipeline *self)

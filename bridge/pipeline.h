@@ -13,13 +13,15 @@
 #include <jansson.h>
 
 #include "event/event.h"
+#include "gateway/feed.h"
 #include "ops/config.h"
 
 struct pipeline;
 
 /* Where an event came from. */
 struct pipeline_source {
-    const char *node; /* the configured name; valid as long as the source */
+    const char *node;    /* the configured name; valid as long as the source */
+    unsigned node_index; /* of config->nodes */
     /* Asked about each RESTResponse: true where it answers one of the bridge's own requests, which
      * is then not published. */
     bool (*takes_response)(void *owner, const struct event *event);
@@ -28,17 +30,18 @@ struct pipeline_source {
     void *owner;
 };
 
-/* Binds the views of `config`, which is borrowed for the pipeline's life. Returns ARIZMQ_OK; else
- * ARIZMQ_E… with one line that names the endpoint and the reason in error[error_size]. */
-int pipeline_create(const struct config *config, struct pipeline **out, char *error,
-                    size_t error_size);
+/* Binds the views of `config`, which is borrowed for the pipeline's life, as is `feed` (NULL: there
+ * is no gateway). Returns ARIZMQ_OK; else ARIZMQ_E… with one line that names the endpoint and the
+ * reason in error[error_size]. */
+int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
+                    char *error, size_t error_size);
 
 /* Closes the views; what subscribers have not been sent yet gets up to `linger_ms`. */
 void pipeline_destroy(struct pipeline **self, int linger_ms);
 
-/* Takes one message of an Asterisk: numbers it and publishes it in every view. text[0..length) has
- * SCAN_PADDING readable bytes behind it and is borrowed for the call. `received_ns` is the wall
- * clock when its last byte was read. */
+/* Takes one message of an Asterisk: tells the feed of its objects, numbers it and publishes it in
+ * every view. text[0..length) has SCAN_PADDING readable bytes behind it and is borrowed for the
+ * call. `received_ns` is the wall clock when its last byte was read. */
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
                       size_t length, uint64_t received_ns);
 

@@ -94,21 +94,21 @@ static void write_path(FILE *out, const char *type, const char *path)
     fprintf(out, "%u, {%s}", depth, members);
 }
 
-static void write_rule(FILE *out, const char *type, size_t index, json_t *rule)
+/* "ends" is for what has a life of its own and is named by the rule itself. */
+static void check_ends(const char *type, size_t index, const char *form, const char *kind_name)
 {
-    json_error_t error;
-    const char *path = NULL;
-    const char *kind = NULL;
-    const char *form = "string";
-    if (json_unpack_ex(rule, &error, JSON_STRICT, "{s:s, s?s, s?s}", "path", &path, "kind", &kind,
-                       "form", &form) != 0) {
-        fail("types.%s[%zu]: %s; a rule has \"path\" and, as needed, \"kind\" and \"form\"", type,
-             index, error.text);
+    if (strcmp(form, "string") != 0) {
+        fail("types.%s[%zu]: \"ends\" is for form \"string\", not \"%s\"", type, index, form);
     }
-    const char *form_name = find_word(forms, sizeof forms / sizeof *forms, form);
-    if (form_name == NULL) {
-        fail("types.%s[%zu]: form \"%s\" is none of string, endpoint, uri", type, index, form);
+    if (strcmp(kind_name, "OBJECT_ENDPOINT") == 0 || strcmp(kind_name, "OBJECT_DEVICE") == 0) {
+        fail("types.%s[%zu]: \"ends\" is for kinds channel, bridge, playback and recording", type,
+             index);
     }
+}
+
+/* The C name of the kind of what a rule finds. */
+static const char *find_kind(const char *type, size_t index, const char *form, const char *kind)
+{
     int kind_is_in_uri = strcmp(form, "uri") == 0;
     if (kind_is_in_uri && kind != NULL) {
         fail("types.%s[%zu]: form \"uri\" names the kind itself, remove kind \"%s\"", type, index,
@@ -123,7 +123,31 @@ static void write_rule(FILE *out, const char *type, size_t index, json_t *rule)
              "endpoint, device",
              type, index, kind);
     }
-    fprintf(out, "    {%s, %s, ", kind_name, form_name);
+    return kind_name;
+}
+
+static void write_rule(FILE *out, const char *type, size_t index, json_t *rule)
+{
+    json_error_t error;
+    const char *path = NULL;
+    const char *kind = NULL;
+    const char *form = "string";
+    int ends = 0;
+    if (json_unpack_ex(rule, &error, JSON_STRICT, "{s:s, s?s, s?s, s?b}", "path", &path, "kind",
+                       &kind, "form", &form, "ends", &ends) != 0) {
+        fail("types.%s[%zu]: %s; a rule has \"path\" and, as needed, \"kind\", \"form\" and "
+             "\"ends\"",
+             type, index, error.text);
+    }
+    const char *form_name = find_word(forms, sizeof forms / sizeof *forms, form);
+    if (form_name == NULL) {
+        fail("types.%s[%zu]: form \"%s\" is none of string, endpoint, uri", type, index, form);
+    }
+    const char *kind_name = find_kind(type, index, form, kind);
+    if (json_object_get(rule, "ends") != NULL) {
+        check_ends(type, index, form, kind_name);
+    }
+    fprintf(out, "    {%s, %s, %s, ", kind_name, form_name, ends ? "true" : "false");
     write_path(out, type, path);
     fprintf(out, "},\n");
 }

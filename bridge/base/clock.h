@@ -14,6 +14,9 @@ uint64_t clock_wall_ns(void);
 /* Milliseconds that never go back: for measuring how long something takes. */
 uint64_t clock_monotonic_ms(void);
 
+/* The same in nanoseconds. */
+uint64_t clock_monotonic_ns(void);
+
 /* Replaces the wall clock by `source`, or restores it where `source` is NULL. For tests. */
 void clock_set_wall_source(uint64_t (*source)(void));
 

@@ -26,7 +26,9 @@ void queue_destroy(struct queue **self);
 
 /* The writing thread: puts one record, made of the parts in order, behind the others. Records whose
  * loss is worse than another's pass a smaller `reserve`: a record is refused where fewer than
- * `reserve` bytes would be left. Returns ARIZMQ_OK; or ARIZMQ_ETOOLARGE where there is no room. */
+ * `reserve` bytes would be left. One of more than half of the capacity is always refused; a smaller
+ * one always fits into an empty queue. Returns ARIZMQ_OK; or ARIZMQ_ETOOLARGE where there is no
+ * room. */
 int queue_push(struct queue *self, const struct queue_part *parts, unsigned count, size_t reserve);
 
 /* The writing thread: bytes in use, as far as it knows; the true number is never larger. */

@@ -10,6 +10,8 @@
 
 #include "cli/exit_status.h"
 #include "cli/manual.h"
+#include "cli/nodes.h"
+#include "cli/req.h"
 #include "cli/sub.h"
 
 struct command {
@@ -20,15 +22,21 @@ struct command {
 };
 
 static char sub_name[] = "arizmq sub";
+static char req_name[] = "arizmq req";
+static char nodes_name[] = "arizmq nodes";
 static const struct command commands[] = {
     {"sub", "look at the events that arizmqd publishes", sub_name, sub_run},
+    {"req", "send a command to Asterisk and show the reply", req_name, req_run},
+    {"nodes", "show the Asterisks and how they are", nodes_name, nodes_run},
 };
 
 static const struct manual main_manual = {
     .name = "arizmq",
     .summary = "talk to arizmqd, the bridge from Asterisk's ARI to ZeroMQ",
     .synopsis = "arizmq [OPTION]... COMMAND [ARGUMENT]...\n",
-    .examples = "arizmq sub StasisStart/\n",
+    .examples = "arizmq sub StasisStart/\n"
+                "arizmq req GET channels\n"
+                "arizmq nodes\n",
     .exit_status = "0    all went well\n"
                    "1    something failed at run time\n"
                    "2    an option or argument is wrong\n"

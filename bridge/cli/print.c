@@ -12,20 +12,8 @@
 #include <string.h>
 
 #include "cli/human.h"
+#include "cli/pretty.h"
 #include "cli/text.h"
-
-/* Returns the event's JSON for json_decref(), or NULL if it is none. */
-static json_t *event_parse(const struct message *message)
-{
-    const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
-    json_error_t error;
-    json_t *event = json_loadb(message->event, message->event_length, flags, &error);
-    if (event == NULL && json_error_code(&error) == json_error_numeric_overflow) {
-        event = json_loadb(message->event, message->event_length, flags | JSON_DECODE_INT_AS_REAL,
-                           NULL);
-    }
-    return event;
-}
 
 static void write_stamp(FILE *out, const struct arizmq_stamp *stamp)
 {
@@ -60,7 +48,7 @@ static void write_json_on_one_line(FILE *out, const char *bytes, size_t length)
 
 static void print_json(FILE *out, const struct message *message)
 {
-    json_t *event = event_parse(message);
+    json_t *event = pretty_parse(message->event, message->event_length);
     putc('{', out);
     text_write_member(out, "topic", message->topic, message->topic_length);
     putc(',', out);
@@ -90,7 +78,7 @@ static void print_pretty(FILE *out, const struct print_style *style, const struc
         fprintf(out, " %" PRIu64, message->stamp.count[i]);
     }
     putc('\n', out);
-    json_t *event = event_parse(message);
+    json_t *event = pretty_parse(message->event, message->event_length);
     char *text =
         event == NULL
             ? NULL
@@ -107,7 +95,7 @@ static void print_pretty(FILE *out, const struct print_style *style, const struc
 
 static void print_human(FILE *out, const struct print_style *style, const struct message *message)
 {
-    json_t *event = event_parse(message);
+    json_t *event = pretty_parse(message->event, message->event_length);
     human_write(out, message, style->view, event, style->use_color);
     json_decref(event);
 }

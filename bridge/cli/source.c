@@ -13,6 +13,7 @@
 #include <zmq.h>
 
 #include "arizmq/error.h"
+#include "cli/arguments.h"
 #include "cli/notices.h"
 #include "cli/text.h"
 
@@ -39,11 +40,6 @@ struct source {
     bool has_received; /* since the connection was lost the last time */
 };
 
-static bool endpoint_is_allowed(const char *endpoint)
-{
-    return strncmp(endpoint, "tcp://", 6) == 0 || strncmp(endpoint, "ipc://", 6) == 0;
-}
-
 /* Subscribes before connecting, so that the bridge hears of all prefixes at once. */
 static int open_socket(struct source *self, const struct sub_options *options)
 {
@@ -68,7 +64,7 @@ static int open_socket(struct source *self, const struct sub_options *options)
     /* Those of the other view too: they tell that it is the other one. */
     zsock_set_subscribe(self->socket, ARIZMQ_HEARTBEAT_EVENTS);
     zsock_set_subscribe(self->socket, ARIZMQ_HEARTBEAT_OBJECTS);
-    if (!endpoint_is_allowed(self->endpoint) ||
+    if (!arguments_endpoint_is_allowed(self->endpoint) ||
         zsock_connect(self->socket, "%s", self->endpoint) != 0) {
         fprintf(
             stderr,

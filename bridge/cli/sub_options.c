@@ -5,12 +5,12 @@
  */
 #include "cli/sub_options.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "arizmq/gaps.h"
+#include "cli/arguments.h"
 #include "cli/exit_status.h"
 #include "cli/manual.h"
 
@@ -119,19 +119,6 @@ static void append(struct argp_state *state, const char ***list, size_t *count, 
     }
     longer[(*count)++] = item;
     *list = longer;
-}
-
-static uint64_t parse_number(struct argp_state *state, const char *option, const char *text,
-                             uint64_t max)
-{
-    char *end = NULL;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number < 1 || number > max) {
-        argp_failure(state, EXIT_STATUS_USAGE, 0, "%s: \"%s\" is not allowed; allowed: 1 to %llu",
-                     option, text, (unsigned long long)max);
-    }
-    return number;
 }
 
 static uint64_t parse_seconds(struct argp_state *state, const char *text)
@@ -252,7 +239,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         append(state, &options->endpoints, &options->endpoints_count, argument);
         return 0;
     case 'n':
-        options->messages_max = parse_number(state, "--count", argument, UINT64_MAX - 1);
+        options->messages_max =
+            arguments_parse_number(state, "--count", argument, 1, UINT64_MAX - 1);
         return 0;
     case 't':
         options->timeout_ms = parse_seconds(state, argument);
@@ -267,7 +255,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         options->style.use_color = parse_color(state, argument);
         return 0;
     case KEY_RCVHWM:
-        options->rcvhwm = (int)parse_number(state, "--rcvhwm", argument, SUB_RCVHWM_MAX);
+        options->rcvhwm =
+            (int)arguments_parse_number(state, "--rcvhwm", argument, 1, SUB_RCVHWM_MAX);
         return 0;
     case KEY_HEARTBEATS:
         options->heartbeats = true;

@@ -79,6 +79,7 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
         out->kind = object_kind_names[rule->kind];
     }
     out->parts = 1;
+    out->ends = rule->ends;
     switch ((enum object_form)rule->form) {
     case OBJECT_FORM_STRING:
         return event_string(event, value, &out->part[0]) && out->part[0].length > 0;

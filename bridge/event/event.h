@@ -27,6 +27,7 @@ struct event_object {
     const char *kind; /* of object_kind_names, or "arizmq" for the bridge's own events */
     struct span part[2];
     unsigned parts;
+    bool ends; /* the event is the last word on it */
 };
 
 struct event {

@@ -6,6 +6,7 @@
 #ifndef ARIZMQ_EVENT_OBJECTS_H
 #define ARIZMQ_EVENT_OBJECTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct object_member {
 struct object_rule {
     uint8_t kind;  /* enum object_kind; unused where form is OBJECT_FORM_URI */
     uint8_t form;  /* enum object_form */
+    bool ends;     /* the event is the last word on the object */
     uint8_t depth; /* members used of path, 1 to OBJECT_PATH_MAX */
     struct object_member path[OBJECT_PATH_MAX]; /* from the event's top level inwards */
 };

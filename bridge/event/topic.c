@@ -13,14 +13,12 @@
 #include <unistr.h>
 
 #include "arizmq/error.h"
+#include "base/hash.h"
 
 enum {
     HASH_BYTES = 17,                 /* '~' and 16 hex digits */
     RESERVED_BYTES = HASH_BYTES + 1, /* the least a token can be given: its hash and '/' */
 };
-
-static const uint64_t fnv_offset = 14695981039346656037U;
-static const uint64_t fnv_prime = 1099511628211U;
 
 static const struct {
     const char *text;
@@ -87,9 +85,7 @@ struct encoder {
 /* Puts one character or escape in, whole or not at all. */
 static void encoder_put(struct encoder *encoder, const char *bytes, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        encoder->hash = (encoder->hash ^ (unsigned char)bytes[i]) * fnv_prime;
-    }
+    encoder->hash = hash_fnv1a(encoder->hash, bytes, length);
     encoder->is_full = encoder->is_full || encoder->used + length > encoder->room;
     if (!encoder->is_full) {
         memcpy(encoder->out + encoder->used, bytes, length);
@@ -169,7 +165,7 @@ static size_t write_token(const struct span *part, unsigned parts, char *out, si
             return copied;
         }
     }
-    struct encoder encoder = {.out = out, .room = room, .hash = fnv_offset};
+    struct encoder encoder = {.out = out, .room = room, .hash = hash_fnv1a_start};
     encode_parts(&encoder, part, parts);
     if (!encoder.is_full) {
         if (encoder.used == 0) {
@@ -178,7 +174,7 @@ static size_t write_token(const struct span *part, unsigned parts, char *out, si
         }
         return encoder.used;
     }
-    struct encoder shorter = {.out = out, .room = room - HASH_BYTES, .hash = fnv_offset};
+    struct encoder shorter = {.out = out, .room = room - HASH_BYTES, .hash = hash_fnv1a_start};
     encode_parts(&shorter, part, parts);
     char hash[HASH_BYTES + 1];
     snprintf(hash, sizeof hash, "~%016" PRIx64, shorter.hash);

@@ -29,12 +29,16 @@ struct door_path {
 enum door_verdict {
     DOOR_NOTHING,   /* no message waits */
     DOOR_REQUEST,   /* header, and body if has_body */
-    DOOR_TOO_LARGE, /* path is good; more than gateway.max_request_bytes */
-    DOOR_MALFORMED, /* path is good; the frames are no request: none, or too many */
+    DOOR_TOO_LARGE, /* path is good; more than gateway.max_request_bytes. The body was dropped;
+                       so was the header where it alone is too large */
+    DOOR_MALFORMED, /* path is good; the frames are no request: none, or too many, all dropped */
     DOOR_NO_PATH,   /* nobody can be answered; it was counted */
 };
 
-/* Everything in it but `path` is closed by door_message_release(). */
+/* One message, in the order in which its frames came: routing ids, perhaps a delimiter, header,
+ * perhaps a body. The delimiter is the first empty frame among the first DOOR_HOPS_MAX + 1 that is
+ * not the last; where there is none, one routing id is the whole path, as with a DEALER. Freed by
+ * door_message_release(). */
 struct door_message {
     struct door_path path;
     zmq_msg_t header;
@@ -45,14 +49,18 @@ struct door_message {
 };
 
 /* Binds config->gateway.endpoint: ZMQ_ROUTER_MANDATORY, ZMQ_ROUTER_HANDOVER, marks of
- * gateway.max_requests, ZMQ_MAXMSGSIZE above max_request_bytes so that what is only somewhat too
- * large can still be answered. Returns ARIZMQ_OK; else ARIZMQ_E… with one line in
+ * gateway.max_requests, ZMQ_MAXMSGSIZE of 16 times max_request_bytes so that what is only somewhat
+ * too large can still be answered; a client that sends a larger frame is disconnected by libzmq
+ * without an answer. Returns ARIZMQ_OK; else ARIZMQ_E… with one line in
  * error[error_size] that names the endpoint and the reason. */
 int door_create(const struct config_gateway *config, struct door **out, char *error,
                 size_t error_size);
 
 /* Replies not sent yet get up to `linger_ms`. */
 void door_destroy(struct door **self, int linger_ms);
+
+/* The address that was bound; tells the port where the configuration left it to the system. */
+const char *door_endpoint(const struct door *self);
 
 /* Readable when something may have changed (ZMQ_FD: edge-triggered; see door_has_input()). */
 int door_fd(const struct door *self);
@@ -63,12 +71,15 @@ bool door_has_input(struct door *self);
 /* Takes one message, never waits. For DOOR_NOTHING and DOOR_NO_PATH there is nothing to release. */
 enum door_verdict door_receive(struct door *self, struct door_message *out);
 
+/* Moves the path of a message out of it, to keep it; `to` holds none. */
+void door_path_move(struct door_path *to, struct door_path *from);
+
 void door_message_release(struct door_message *message);
 void door_path_release(struct door_path *path);
 
 /* Sends a reply: header[0..length), which it takes over (malloc()ed), and the body frame, whose
- * content it shares and leaves to the caller. Never waits. A client that is gone, or has stopped
- * reading, gets nothing: counted, METRIC_GATEWAY_UNDELIVERABLE. */
+ * content it shares and leaves to the caller. `path` is used up and released. Never waits. A client
+ * that is gone, or has stopped reading, gets nothing: counted, METRIC_GATEWAY_UNDELIVERABLE. */
 void door_send(struct door *self, struct door_path *path, char *header, size_t length,
                zmq_msg_t *body);
 

@@ -26,8 +26,10 @@ enum feed_link {
     FEED_LINK_STANDBY, /* connected to no avail: another client has the application */
 };
 
-/* Creates both ends. Room: config->gateway.feed_bytes. Returns ARIZMQ_OK, ARIZMQ_EIO or
- * ARIZMQ_ENOMEM. `config` is borrowed. */
+enum { FEED_DETAIL_MAX = 255 };
+
+/* Creates both ends. Room: config->gateway.feed_bytes. Returns ARIZMQ_OK, ARIZMQ_EINVALID
+ * where that is less than a queue can have, ARIZMQ_EIO or ARIZMQ_ENOMEM. `config` is borrowed. */
 int feed_create(const struct config *config, struct feed **out);
 
 /* Both threads must be done with it; answers not taken are freed. */
@@ -36,12 +38,15 @@ void feed_destroy(struct feed **self);
 /* --- Event thread. `node` and `application` are indexes into config->nodes and its apps. `self`
  * may be NULL, where there is no gateway: then nothing happens. */
 
-/* Tells of the channels, bridges, playbacks and recordings that `event` mentions, and of the one
- * that its type ends. What was told of within the last second is not told again. Where there is no
- * room it is dropped and counted (METRIC_FEED_DROPPED). */
+/* Tells of the channels, bridges, playbacks and recordings that `event` mentions, and which of them
+ * have ended with it. What was told to be alive is told again only in another second of
+ * event->received_ns. Where there is no room it is dropped and counted (METRIC_FEED_DROPPED); the
+ * last quarter of the room is kept for links and answers. */
 void feed_event(struct feed *self, unsigned node, const struct event *event);
 
-/* Tells of a new state. `detail` says why, for people; NULL: nothing to say. */
+/* Tells of a new state. `detail` says why, for people, at most FEED_DETAIL_MAX bytes of it; NULL:
+ * nothing to say. Links and answers are never dropped for want of room: what does not fit is held
+ * back and goes, in its order, with the next call to any of these functions. */
 void feed_link_state(struct feed *self, unsigned node, unsigned application, enum feed_link state,
                      const char *detail);
 
@@ -50,6 +55,10 @@ void feed_link_state(struct feed *self, unsigned node, unsigned application, enu
  * SCAN_PADDING readable bytes behind its `length`, and belongs to the feed from now on. `was_sent`
  * says whether Asterisk may have seen the request. */
 void feed_answer(struct feed *self, uint64_t number, char *text, size_t length, bool was_sent);
+
+/* Hands over what was held back for want of room; to be called now and then, because nothing else
+ * need happen after it was. */
+void feed_flush(struct feed *self);
 
 /* --- Command thread */
 

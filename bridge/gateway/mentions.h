@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The objects that a request names: in its path, its query and its JSON body. Which collection
- * holds which kind, and which parameters hold ids, is a table in mentions.c, taken from ARI's
+ * holds which kind, and which parameters hold ids, is a table in mentions_table.c, taken from ARI's
  * api-docs; a path segment behind an unknown collection is looked at too, as an id of any kind.
  */
 #ifndef ARIZMQ_GATEWAY_MENTIONS_H
@@ -27,9 +27,10 @@ struct mention {
 
 struct mentions {
     unsigned count;
-    unsigned dropped; /* beyond MENTIONS_MAX */
+    unsigned dropped; /* beyond MENTIONS_MAX; or members of a body beyond SCAN_MEMBERS_MAX */
     const char *app;  /* the Stasis application that the request names: its member `app`, else
-                         the parameter `app`, else that of applications/{app}; NULL: none */
+                         the parameter `app` (of events/…: `application`), else that of
+                         applications/{app}; NULL: none */
     struct mention item[MENTIONS_MAX];
     char *texts; /* private: owner of the decoded texts */
 };

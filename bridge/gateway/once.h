@@ -27,15 +27,20 @@ enum once_verdict {
     ONCE_NO_MEMORY,
 };
 
+/* The most bytes of a scope: more than a CURVE key has in Z85. */
+enum { ONCE_SCOPE_MAX = 64 };
+
 /* A stored reply; borrowed from the entry. */
 struct once_reply {
     struct reply reply; /* elapsed_ns is that of the first time */
     zmq_msg_t *body;
 };
 
-/* Bounds: gateway.once_window_ms, once_max_requests, once_max_bytes. When it is full, the entry
- * answered longest ago leaves early (counted: METRIC_ONCE_EVICTED); entries under way never leave.
- */
+/* Bounds: gateway.once_window_ms, since the answer; once_max_requests; once_max_bytes, of replies.
+ * When it is full, the entry answered longest ago leaves early (counted: METRIC_ONCE_EVICTED).
+ * Entries under way never leave; gateway.max_requests bounds them. So where all are under way, a
+ * new one is taken in beyond once_max_requests; and the reply stored last is kept even where its
+ * texts alone exceed once_max_bytes. `config` is borrowed. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
 int once_create(const struct config_gateway *config, struct once **out);
 
 void once_destroy(struct once **self);
@@ -48,13 +53,16 @@ void once_destroy(struct once **self);
 enum once_verdict once_look_up(struct once *self, const char *scope, const struct request *request,
                                uint64_t now_ms, struct once_entry **entry);
 
-/* The reply of an entry that was answered. */
+/* The reply of an entry that was answered; borrowed like the entry. */
 const struct once_reply *once_reply(const struct once_entry *entry);
 
 /* Stores the reply to the request that was looked up as ONCE_NEW, or replaces it by a later one (an
  * answer that came after its request was told 504). Copies the texts and shares the body. A body
- * that alone is larger than once_max_bytes is not kept: the stored reply then has an empty one.
- * Entries are named by id, since commands outlive pointers. Not found: nothing happens. */
+ * that alone is larger than once_max_bytes is not kept (METRIC_ONCE_INCOMPLETE): the stored reply
+ * then has an empty one and no content type. Without memory for the texts a later reply changes
+ * nothing, and in place of a first one 504 outcome_unknown is stored: a repetition never runs the
+ * command again. Entries are named by id, since commands outlive pointers. Not found: nothing
+ * happens. */
 void once_store(struct once *self, const char *scope, const char *request_id,
                 const struct reply *reply, zmq_msg_t *body, uint64_t now_ms);
 

@@ -22,6 +22,7 @@ enum { OWNERS_OF_ONE_MAX = 4 };
 struct owners_found {
     unsigned count;                   /* 0: unknown */
     unsigned node[OWNERS_OF_ONE_MAX]; /* in the order in which they were learned */
+    bool has_ended;                   /* it lives on none of them any more */
 };
 
 /* Remembers at most `max_objects` (config gateway.max_objects) objects. When it is full the ended
@@ -36,8 +37,8 @@ void owners_destroy(struct owners **self);
 void owners_find(const struct owners *self, enum object_kind kind, const char *id, size_t length,
                  struct owners_found *out);
 
-/* The object is alive on `node`. No memory: it is not remembered, and counted
- * (METRIC_OWNERS_FORGOTTEN). */
+/* The object is alive on `node`; where it has ended on others, they are forgotten. No memory, or
+ * OWNERS_OF_ONE_MAX others have it: it is not remembered, and counted (METRIC_OWNERS_FORGOTTEN). */
 void owners_learn(struct owners *self, unsigned node, enum object_kind kind, const char *id,
                   size_t length);
 
@@ -51,7 +52,7 @@ void owners_claim(struct owners *self, unsigned node, enum object_kind kind, con
                   size_t length);
 
 /* That command is over. Where it `failed` and no other claim is left, and nothing was learned of
- * the object, it is forgotten. */
+ * the object, it is forgotten. Where it did not fail, the object stays findable. */
 void owners_release(struct owners *self, unsigned node, enum object_kind kind, const char *id,
                     size_t length, bool failed);
 

@@ -2,8 +2,8 @@
 /*
  * One application of one Asterisk, kept connected: name to address, connect, hand every message to
  * the pipeline, and when the connection is lost say so and begin again, for ever. The parts that
- * watch, subscribe and leave are beside this file. nodes.c creates the links; everything runs in
- * the event thread and nothing waits in it.
+ * watch, subscribe, leave and tell are beside this file. nodes.c creates the links; everything runs
+ * in the event thread and nothing waits in it.
  */
 #include "node/link.h"
 
@@ -19,32 +19,6 @@
 #include "publish/own_event.h"
 
 enum { JITTER_PERCENT = 20 };
-
-static const char *const reason_words[] = {
-    [LINK_CLOSED_BY_PEER] = "closed_by_peer",
-    [LINK_CONNECTION_LOST] = "connection_lost",
-    [LINK_LIVENESS] = "liveness",
-    [LINK_FRAME_STALLED] = "frame_stalled",
-    [LINK_PROTOCOL_ERROR] = "protocol_error",
-    [LINK_INVALID_UTF8] = "invalid_utf8",
-    [LINK_REPLACED] = "replaced",
-    [LINK_STOPPING] = "stopping",
-};
-
-void link_set_state(struct link *self, enum link_state state)
-{
-    static const struct {
-        enum link_state state;
-        enum metric gauge;
-    } gauges[] = {{LINK_UP, METRIC_LINKS_UP}, {LINK_STANDBY, METRIC_LINKS_STANDBY}};
-    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++) {
-        uint64_t value = metrics_get(gauges[i].gauge);
-        value += (state == gauges[i].state) ? 1 : 0;
-        value -= (self->state == gauges[i].state) ? 1 : 0;
-        metrics_set(gauges[i].gauge, value);
-    }
-    self->state = state;
-}
 
 /* --- connecting */
 
@@ -72,6 +46,7 @@ static void connect_failed(struct link *link, const char *detail, bool is_refusa
     metrics_add(METRIC_CONNECTS_FAILED, 1);
     log_warning("node_connect_failed", "%s: %s:%u: %s", link->label, link->node->host,
                 link->node->port, detail);
+    link_tell_down(link, detail);
     link_retry_later(link, is_refusal);
 }
 
@@ -140,6 +115,9 @@ static void on_connect_timeout(lws_sorted_usec_list_t *sul)
 void link_connect(struct link *self)
 {
     self->attempt++;
+    if (self->state == LINK_STANDBY) {
+        link_tell_down(self, "connecting again; another client had taken the application");
+    }
     self->connect_by_ms = clock_monotonic_ms() + self->node->connect_timeout_ms;
     link_set_state(self, LINK_RESOLVING);
     time_out_in(self, self->node->connect_timeout_ms);
@@ -214,23 +192,6 @@ void link_mark_incomplete(struct link *self)
     if (self->complete_until_ns == 0) {
         self->complete_until_ns = self->heard_wall_ns;
     }
-}
-
-void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail)
-{
-    metrics_add(METRIC_DISCONNECTS, 1);
-    log_write(reason == LINK_STOPPING ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node_disconnected",
-              "%s: %s: %s", self->label, reason_words[reason], detail);
-    link_mark_incomplete(self);
-    /* A connection that outlived the pause before it was a good one. */
-    if (clock_monotonic_ms() - self->up_since_ms > self->retry_delay_ms) {
-        self->retry_count = 0;
-    }
-    json_t *json = own_event_create("ArizmqNodeDisconnected", self->application, self->node->name,
-                                    clock_wall_ns());
-    json_object_set_new(json, "reason", json_string(reason_words[reason]));
-    json_object_set_new(json, "detail", json_string(detail));
-    pipeline_publish_own(self->environment->pipeline, self->node->name, json);
 }
 
 static void connect_ended(struct link *link, const struct ws_ended *how)
@@ -352,17 +313,22 @@ static int prepare_paths(struct link *link)
     return link->authorization != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
 }
 
-int link_create(const struct link_environment *environment, const struct config_node *node,
-                const char *application, struct lws_vhost *vhost, struct link **out)
+int link_create(const struct link_environment *environment, unsigned node_index,
+                unsigned application_index, struct lws_vhost *vhost, struct link **out)
 {
+    const struct config_node *node = &environment->config->nodes[node_index];
     struct link *link = calloc(1, sizeof *link);
     if (link == NULL) {
         return ARIZMQ_ENOMEM;
     }
     link->environment = environment;
     link->node = node;
-    link->application = application;
-    link->hears_all = node->subscribe_all && strcmp(node->subscribe_all_app, application) == 0;
+    link->application = node->apps[application_index];
+    link->node_index = node_index;
+    link->application_index = application_index;
+    link->told = FEED_LINK_DOWN;
+    link->hears_all =
+        node->subscribe_all && strcmp(node->subscribe_all_app, link->application) == 0;
     if (prepare_paths(link) != ARIZMQ_OK) {
         link_destroy(&link);
         return ARIZMQ_ENOMEM;
@@ -380,6 +346,7 @@ int link_create(const struct link_environment *environment, const struct config_
     };
     link->source = (struct pipeline_source){
         .node = node->name,
+        .node_index = node_index,
         .takes_response = on_response,
         .application_replaced = on_application_replaced,
         .owner = link,
@@ -431,6 +398,7 @@ void link_stop(struct link *self)
         resolver_cancel(self->environment->resolver, &self->question);
         rest_cancel(&self->rest);
         ws_abandon(&self->ws);
+        link_tell_end(self, LINK_STOPPING, "the bridge is stopping");
         link_set_state(self, LINK_STOPPED);
         break;
     }

@@ -12,6 +12,7 @@
 
 #include <libwebsockets.h>
 
+#include "gateway/feed.h"
 #include "node/resolve.h"
 #include "ops/config.h"
 #include "pipeline.h"
@@ -23,13 +24,15 @@ struct link_environment {
     struct lws_context *context;
     struct resolver *resolver;
     struct pipeline *pipeline;
+    struct feed *feed; /* NULL: there is no gateway */
     const struct config *config;
 };
 
-/* A link for `application` on `node`; `vhost` holds the node's TLS settings. All borrowed for the
- * link's life. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
-int link_create(const struct link_environment *environment, const struct config_node *node,
-                const char *application, struct lws_vhost *vhost, struct link **out);
+/* A link for one application of one node, which are indexes into config->nodes and its apps;
+ * `vhost` holds the node's TLS settings. All borrowed for the link's life. Returns ARIZMQ_OK or
+ * ARIZMQ_ENOMEM. */
+int link_create(const struct link_environment *environment, unsigned node, unsigned application,
+                struct lws_vhost *vhost, struct link **out);
 
 /* Ends the link at once if it has not been stopped. */
 void link_destroy(struct link **self);

@@ -163,6 +163,7 @@ void link_close(struct link *self, enum link_reason reason, const char *detail)
     link_set_state(self, LINK_CLOSING);
     self->reason = self->is_replaced && reason != LINK_STOPPING ? LINK_REPLACED : reason;
     self->close_detail = detail;
+    link_tell_end(self, self->reason, detail);
     link_quiet(self);
     link_mark_incomplete(self);
     if (is_dead(self)) { /* no last event will come before it is told */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * What the parts of a link share: link.c (connect, lose, wait), link_watch.c (is it alive),
- * link_subscribe.c (does it hear all it should) and link_close.c (how to leave).
+ * link_subscribe.c (does it hear all it should), link_close.c (how to leave) and link_tell.c (what
+ * others are told of it).
  */
 #ifndef ARIZMQ_NODE_LINK_PRIVATE_H
 #define ARIZMQ_NODE_LINK_PRIVATE_H
@@ -39,6 +40,8 @@ struct link {
     const struct link_environment *environment;
     const struct config_node *node;
     const char *application;
+    unsigned node_index;
+    unsigned application_index;
     char *label;            /* NODE/APPLICATION, for the log */
     char *events_path;      /* of the WebSocket, with its query */
     char *application_path; /* /ari/applications/NAME */
@@ -88,6 +91,10 @@ struct link {
     bool is_told;     /* ArizmqNodeDisconnected was published before the connection is gone */
     bool is_stopping; /* whatever the reason, it will not connect again */
     lws_sorted_usec_list_t close_timer;
+
+    /* link_tell.c */
+    enum feed_link told; /* what the command thread knows; at first it takes links to be down */
+    char told_detail[FEED_DETAIL_MAX + 1];
 };
 
 /* --- link.c */
@@ -98,10 +105,18 @@ void link_retry_later(struct link *self, bool is_refusal);
 /* Connects now, from any state without a connection. */
 void link_connect(struct link *self);
 
-void link_set_state(struct link *self, enum link_state state);
-
 /* From the last bytes heard on events may be missing, unless they may be since earlier. */
 void link_mark_incomplete(struct link *self);
+
+/* --- link_tell.c */
+
+void link_set_state(struct link *self, enum link_state state);
+
+/* Tells the command thread that the link is not connected, and why, unless it knows. */
+void link_tell_down(struct link *self, const char *detail);
+
+/* The same, with the reason's word before the detail. */
+void link_tell_end(struct link *self, enum link_reason reason, const char *detail);
 
 /* Publishes ArizmqNodeDisconnected. */
 void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail);

@@ -45,12 +45,11 @@ static struct lws_vhost *create_tls_vhost(struct lws_context *context,
     return vhost;
 }
 
-static int create_links(struct nodes *nodes, const struct config_node *node,
-                        struct lws_vhost *vhost)
+static int create_links(struct nodes *nodes, unsigned node, struct lws_vhost *vhost)
 {
-    for (unsigned i = 0; i < node->apps_count; i++) {
-        int result = link_create(&nodes->environment, node, node->apps[i], vhost,
-                                 &nodes->links[nodes->links_count]);
+    for (unsigned i = 0; i < nodes->environment.config->nodes[node].apps_count; i++) {
+        int result =
+            link_create(&nodes->environment, node, i, vhost, &nodes->links[nodes->links_count]);
         if (result != ARIZMQ_OK) {
             return result;
         }
@@ -59,9 +58,10 @@ static int create_links(struct nodes *nodes, const struct config_node *node,
     return ARIZMQ_OK;
 }
 
-static int create_node(struct nodes *nodes, const struct config_node *node, struct lws_vhost *plain,
-                       char *error, size_t error_size)
+static int create_node(struct nodes *nodes, unsigned index, struct lws_vhost *plain, char *error,
+                       size_t error_size)
 {
+    const struct config_node *node = &nodes->environment.config->nodes[index];
     struct lws_vhost *vhost = plain;
     if (node->use_tls) {
         vhost = create_tls_vhost(nodes->environment.context, node);
@@ -75,7 +75,7 @@ static int create_node(struct nodes *nodes, const struct config_node *node, stru
             return ARIZMQ_EINVALID;
         }
     }
-    int result = create_links(nodes, node, vhost);
+    int result = create_links(nodes, index, vhost);
     if (result != ARIZMQ_OK) {
         snprintf(error, error_size, "node %s: no memory for its links", node->name);
     }
@@ -83,7 +83,8 @@ static int create_node(struct nodes *nodes, const struct config_node *node, stru
 }
 
 int nodes_create(struct lws_context *context, struct lws_vhost *plain, const struct config *config,
-                 struct pipeline *pipeline, struct nodes **out, char *error, size_t error_size)
+                 struct pipeline *pipeline, struct feed *feed, struct nodes **out, char *error,
+                 size_t error_size)
 {
     unsigned links_max = 0;
     for (unsigned i = 0; i < config->nodes_count; i++) {
@@ -94,6 +95,7 @@ int nodes_create(struct lws_context *context, struct lws_vhost *plain, const str
         nodes->environment = (struct link_environment){.context = context,
                                                        .resolver = resolver_create(context),
                                                        .pipeline = pipeline,
+                                                       .feed = feed,
                                                        .config = config};
         nodes->links = calloc(links_max + 1UL, sizeof(struct link *));
     }
@@ -103,7 +105,7 @@ int nodes_create(struct lws_context *context, struct lws_vhost *plain, const str
         return ARIZMQ_ENOMEM;
     }
     for (unsigned i = 0; i < config->nodes_count; i++) {
-        int result = create_node(nodes, &config->nodes[i], plain, error, error_size);
+        int result = create_node(nodes, i, plain, error, error_size);
         if (result != ARIZMQ_OK) {
             nodes_destroy(&nodes);
             return result;

@@ -11,6 +11,7 @@
 
 #include <libwebsockets.h>
 
+#include "gateway/feed.h"
 #include "ops/config.h"
 #include "pipeline.h"
 
@@ -20,11 +21,12 @@ struct nodes;
 extern const struct lws_protocols *nodes_protocols[];
 
 /* Creates a link for each application of each node; none connects yet. `plain` is the virtual host
- * for nodes without TLS. All are borrowed for the nodes' life. Returns ARIZMQ_OK; ARIZMQ_ENOMEM; or
- * ARIZMQ_EINVALID where a node's TLS files cannot be used. Failures write one line into
- * error[error_size]. */
+ * for nodes without TLS. All are borrowed for the nodes' life; `feed` may be NULL. Returns
+ * ARIZMQ_OK; ARIZMQ_ENOMEM; or ARIZMQ_EINVALID where a node's TLS files cannot be used. Failures
+ * write one line into error[error_size]. */
 int nodes_create(struct lws_context *context, struct lws_vhost *plain, const struct config *config,
-                 struct pipeline *pipeline, struct nodes **out, char *error, size_t error_size);
+                 struct pipeline *pipeline, struct feed *feed, struct nodes **out, char *error,
+                 size_t error_size);
 
 /* Must come before the context is destroyed. */
 void nodes_destroy(struct nodes **self);

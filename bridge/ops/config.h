@@ -129,7 +129,8 @@ struct config_source {
  * ARI_… and node variables change the file's only node, or make one where the file has none. Which
  * they are stands in docker/arizmqd.example.yaml. An unknown ARIZMQ_… variable is refused, but for
  * those that Kubernetes sets for a service of that name (ARIZMQ_SERVICE_HOST, ARIZMQ_PORT…) and
- * those of arizmq's other programs (ARIZMQ_CONNECT, ARIZMQ_CACHE, ARIZMQ_JOBS, ARIZMQ_TEST_…).
+ * those of arizmq's other programs (ARIZMQ_CONNECT, ARIZMQ_GATEWAY_CONNECT, ARIZMQ_CACHE,
+ * ARIZMQ_JOBS, ARIZMQ_TEST_…).
  *
  * Returns 0 and a config that config_destroy() frees; or ARIZMQ_E…
  * with one line without newline in error[error_size], e.g.

@@ -217,6 +217,44 @@ static int check_publish(struct config_tree *tree, const struct config *config)
     return ARIZMQ_OK;
 }
 
+static int check_gateway_endpoint(struct config_tree *tree, const struct config *config)
+{
+    const char *endpoint = config->gateway.endpoint;
+    for (unsigned i = 0; i < config->publish_count; i++) {
+        if (strcmp(endpoint, config->publish[i].endpoint) == 0 && !is_wildcard(endpoint)) {
+            return config_refuse(tree, "gateway.endpoint", endpoint,
+                                 "is the endpoint of publish[%u] too; allowed: one of its own, or "
+                                 "gateway.enabled: false",
+                                 i);
+        }
+    }
+    return ARIZMQ_OK;
+}
+
+static int check_gateway(struct config_tree *tree, const struct config *config)
+{
+    const struct config_gateway *gateway = &config->gateway;
+    const struct {
+        const char *path;
+        uint32_t value;
+        const char *bound;
+        uint32_t most;
+    } pairs[] = {
+        {"gateway.timeout_ms", gateway->timeout_ms, "max_timeout_ms", gateway->max_timeout_ms},
+        {"gateway.max_requests_per_node", gateway->max_requests_per_node, "max_requests",
+         gateway->max_requests},
+        {"gateway.max_body_bytes", gateway->max_body_bytes, "max_request_bytes",
+         gateway->max_request_bytes},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (pairs[i].value > pairs[i].most) {
+            return config_refuse(tree, pairs[i].path, NULL, "is %u and %s %u; allowed: at most %s",
+                                 pairs[i].value, pairs[i].bound, pairs[i].most, pairs[i].bound);
+        }
+    }
+    return gateway->enabled ? check_gateway_endpoint(tree, config) : ARIZMQ_OK;
+}
+
 int config_check(struct config_tree *tree, struct config *config)
 {
     int result = ARIZMQ_OK;
@@ -226,5 +264,8 @@ int config_check(struct config_tree *tree, struct config *config)
             result = check_pair(tree, config, j, i);
         }
     }
-    return result == ARIZMQ_OK ? check_publish(tree, config) : result;
+    if (result == ARIZMQ_OK) {
+        result = check_publish(tree, config);
+    }
+    return result == ARIZMQ_OK ? check_gateway(tree, config) : result;
 }

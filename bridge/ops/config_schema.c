@@ -28,6 +28,11 @@ static const cyaml_strval_t on_replaced_names[] = {
     {"reconnect", CONFIG_ON_REPLACED_RECONNECT},
 };
 
+static const cyaml_strval_t rest_names[] = {
+    {"http", CONFIG_REST_HTTP},
+    {"websocket", CONFIG_REST_WEBSOCKET},
+};
+
 static const cyaml_strval_t view_names[] = {
     {"events", CONFIG_VIEW_EVENTS},
     {"objects", CONFIG_VIEW_OBJECTS},
@@ -74,6 +79,9 @@ static const cyaml_schema_field_t node_fields[] = {
     CYAML_FIELD_ENUM("on_replaced", OPTIONAL, struct config_node, on_replaced, on_replaced_names,
                      CYAML_ARRAY_LEN(on_replaced_names)),
     CYAML_FIELD_UINT("replaced_retry_ms", OPTIONAL, struct config_node, replaced_retry_ms),
+    CYAML_FIELD_ENUM("rest", OPTIONAL, struct config_node, rest, rest_names,
+                     CYAML_ARRAY_LEN(rest_names)),
+    CYAML_FIELD_UINT("rest_connections", OPTIONAL, struct config_node, rest_connections),
     CYAML_FIELD_END,
 };
 
@@ -103,6 +111,28 @@ static const cyaml_schema_field_t limits_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t gateway_fields[] = {
+    CYAML_FIELD_BOOL("enabled", OPTIONAL, struct config_gateway, enabled),
+    CYAML_FIELD_STRING_PTR("endpoint", OPTIONAL_TEXT, struct config_gateway, endpoint, 1, TEXT_MAX),
+    CYAML_FIELD_UINT("timeout_ms", OPTIONAL, struct config_gateway, timeout_ms),
+    CYAML_FIELD_UINT("max_timeout_ms", OPTIONAL, struct config_gateway, max_timeout_ms),
+    CYAML_FIELD_UINT("answer_timeout_ms", OPTIONAL, struct config_gateway, answer_timeout_ms),
+    CYAML_FIELD_UINT("max_requests", OPTIONAL, struct config_gateway, max_requests),
+    CYAML_FIELD_UINT("max_requests_per_node", OPTIONAL, struct config_gateway,
+                     max_requests_per_node),
+    CYAML_FIELD_UINT("max_request_bytes", OPTIONAL, struct config_gateway, max_request_bytes),
+    CYAML_FIELD_UINT("max_body_bytes", OPTIONAL, struct config_gateway, max_body_bytes),
+    CYAML_FIELD_UINT("max_request_line_bytes", OPTIONAL, struct config_gateway,
+                     max_request_line_bytes),
+    CYAML_FIELD_UINT("max_reply_bytes", OPTIONAL, struct config_gateway, max_reply_bytes),
+    CYAML_FIELD_UINT("max_objects", OPTIONAL, struct config_gateway, max_objects),
+    CYAML_FIELD_UINT("feed_bytes", OPTIONAL, struct config_gateway, feed_bytes),
+    CYAML_FIELD_UINT("once_window_ms", OPTIONAL, struct config_gateway, once_window_ms),
+    CYAML_FIELD_UINT("once_max_requests", OPTIONAL, struct config_gateway, once_max_requests),
+    CYAML_FIELD_UINT("once_max_bytes", OPTIONAL, struct config_gateway, once_max_bytes),
+    CYAML_FIELD_END,
+};
+
 /* In YAML a mapping "log", in struct config the one member log_level: a struct of one int. */
 struct log_mapping {
     int level;
@@ -122,6 +152,7 @@ static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_SEQUENCE_COUNT("publish", CYAML_FLAG_POINTER, struct config, publish, publish_count,
                                &publish_schema, 1, PUBLISH_MAX),
     CYAML_FIELD_MAPPING("limits", OPTIONAL, struct config, limits, limits_fields),
+    CYAML_FIELD_MAPPING("gateway", OPTIONAL, struct config, gateway, gateway_fields),
     CYAML_FIELD_UINT("heartbeat_ms", OPTIONAL, struct config, heartbeat_ms),
     CYAML_FIELD_UINT("stop_timeout_ms", OPTIONAL, struct config, stop_timeout_ms),
     CYAML_FIELD_INT("io_threads", OPTIONAL, struct config, io_threads),

@@ -165,7 +165,7 @@ int config_endpoint_check(const char *text, char *error, size_t error_size)
                  "one");
         return ARIZMQ_EINVALID;
     }
-    if (!config_pattern_matches(config_rule_find("publish[0].endpoint")->pattern, text)) {
+    if (!config_pattern_matches(config_rule_find("gateway.endpoint")->pattern, text)) {
         return ARIZMQ_OK;
     }
     char host[CONFIG_QUOTED_BYTES * 4];

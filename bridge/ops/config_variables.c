@@ -11,7 +11,7 @@
 #define PREFIX "ARIZMQ_"
 
 /* Those of the command line client, of ./check and ./demo, and of the tests. */
-#define OTHER_PROGRAMS "^ARIZMQ_(CONNECT|CACHE|JOBS|TEST_.*)$"
+#define OTHER_PROGRAMS "^ARIZMQ_(CONNECT|GATEWAY_CONNECT|CACHE|JOBS|TEST_.*)$"
 
 /* Kubernetes gives every container variables for each service of the namespace; those of services
  * called arizmq or arizmq-something look like ours. */

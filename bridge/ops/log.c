@@ -37,7 +37,7 @@ static void put(const char *bytes, size_t length)
     struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0 ||
         write(STDERR_FILENO, bytes, length) < 0) {
-        metrics_add(METRIC_LOG_LINES_DROPPED, 1);
+        metrics_add_shared(METRIC_LOG_LINES_DROPPED, 1);
     }
 }
 

@@ -2,7 +2,7 @@
 /*
  * The numbers behind the table in metrics.h. Called on the event path, so an addition is a plain
  * load and store: each metric has one writing thread, and the atomics only keep readers in other
- * threads honest.
+ * threads honest. The few that several threads write are added to in one step.
  */
 #include "ops/metrics.h"
 
@@ -26,6 +26,11 @@ void metrics_add(enum metric metric, uint64_t amount)
 {
     uint64_t value = atomic_load_explicit(&values[metric], memory_order_relaxed);
     atomic_store_explicit(&values[metric], value + amount, memory_order_relaxed);
+}
+
+void metrics_add_shared(enum metric metric, uint64_t amount)
+{
+    atomic_fetch_add_explicit(&values[metric], amount, memory_order_relaxed);
 }
 
 void metrics_set(enum metric metric, uint64_t value)

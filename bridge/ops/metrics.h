@@ -4,7 +4,8 @@
  * (counters end in _total, units are in the name). A place that discards something adds to one of
  * these in the line where it discards.
  *
- * Each metric has one writing thread; any thread may read.
+ * Each metric has one writing thread, unless all that write it use metrics_add_shared(); any thread
+ * may read.
  */
 #ifndef ARIZMQ_OPS_METRICS_H
 #define ARIZMQ_OPS_METRICS_H
@@ -82,6 +83,7 @@
       "The bridge's own ARI requests over HTTP")                                                   \
     X(REST_FAILURES, counter, "arizmq_rest_failures_total",                                        \
       "Of these: without an answer, or with one of status 400 and up")                             \
+    X(SEQ, gauge, "arizmq_seq", "Number of the last event published")                              \
     X(GATEWAY_REQUESTS, counter, "arizmq_gateway_requests_total", "Requests of clients received")  \
     X(GATEWAY_BYTES, counter, "arizmq_gateway_bytes_total",                                        \
       "Bytes of these, without return paths")                                                      \
@@ -89,7 +91,7 @@
     X(GATEWAY_MALFORMED, counter, "arizmq_gateway_malformed_total",                                \
       "Requests answered with bad_request or too_large")                                           \
     X(GATEWAY_NO_PATH, counter, "arizmq_gateway_no_path_total",                                    \
-      "Messages dropped because their return path is longer than 8 hops or not there")             \
+      "Messages dropped because they could not be taken off the socket whole")                     \
     X(GATEWAY_UNDELIVERABLE, counter, "arizmq_gateway_undeliverable_total",                        \
       "Replies whose client was gone or had stopped reading")                                      \
     X(GATEWAY_OVERLOADED, counter, "arizmq_gateway_overloaded_total",                              \
@@ -120,13 +122,15 @@
     X(OWNERS_EVICTED, counter, "arizmq_owners_evicted_total",                                      \
       "Live objects forgotten because gateway.max_objects was reached")                            \
     X(OWNERS_FORGOTTEN, counter, "arizmq_owners_forgotten_total",                                  \
-      "Objects not remembered for want of memory")                                                 \
+      "Objects not remembered for want of memory, or because four other nodes have them")          \
     X(FEED_DROPPED, counter, "arizmq_feed_dropped_total",                                          \
-      "Objects that the command thread was not told of because gateway.feed_bytes were in use")    \
+      "What the command thread was not told because gateway.feed_bytes or all memory was in use")  \
     X(ONCE_REQUESTS, gauge, "arizmq_once_requests", "Request ids remembered")                      \
     X(ONCE_BYTES, gauge, "arizmq_once_bytes", "Bytes of stored replies")                           \
     X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
-      "Request ids forgotten within gateway.once_window_ms because a bound was reached")
+      "Request ids forgotten within gateway.once_window_ms because a bound was reached")           \
+    X(ONCE_INCOMPLETE, counter, "arizmq_once_incomplete_total",                                    \
+      "Replies not stored whole: a body larger than gateway.once_max_bytes, or no memory")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };
@@ -134,6 +138,10 @@ enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };
 
 void metrics_add(enum metric metric, uint64_t amount);
 void metrics_set(enum metric metric, uint64_t value);
+
+/* For metrics that several threads add to. */
+void metrics_add_shared(enum metric metric, uint64_t amount);
+
 uint64_t metrics_get(enum metric metric);
 
 /* Writes all of them in Prometheus's text format (version 0.0.4). */

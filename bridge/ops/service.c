@@ -3,7 +3,7 @@
  * The running daemon: puts libwebsockets' loop, the pipeline and the nodes together, beats once a
  * second, and on SIGTERM takes them apart again in the order that loses nothing: links first, while
  * their last events are still published, then ArizmqStopping, then a last heartbeat. main.c calls
- * it. Everything here runs in the event thread.
+ * it. Everything here runs in the event thread; the gateway has a thread of its own.
  */
 #include "ops/service.h"
 
@@ -23,6 +23,8 @@
 
 #include "arizmq/error.h"
 #include "base/clock.h"
+#include "gateway/feed.h"
+#include "gateway/gateway.h"
 #include "node/nodes.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
@@ -42,6 +44,8 @@ struct service {
     const struct config *config;
     struct lws_context *context;
     struct lws_vhost *vhost;
+    struct feed *feed;       /* NULL: there is no gateway */
+    struct gateway *gateway; /* NULL: the same */
     struct pipeline *pipeline;
     struct nodes *nodes;
     int signals; /* a signalfd; libwebsockets closes it once it has adopted it */
@@ -49,6 +53,7 @@ struct service {
     lws_sorted_usec_list_t subscriptions;
     lws_sorted_usec_list_t stopping;
     uint64_t stop_by_ms; /* 0: not stopping */
+    bool links_are_stopping;
     bool is_done;
 };
 
@@ -72,9 +77,20 @@ static void on_subscriptions(lws_sorted_usec_list_t *sul)
     pipeline_read_subscriptions(service->pipeline);
 }
 
+/* Commands under way may still need the links, and their events are still published: the links are
+ * left only when the gateway has ended. */
+static bool gateway_has_ended(struct service *service)
+{
+    return service->gateway == NULL || gateway_is_stopped(service->gateway);
+}
+
 static void on_stopping(lws_sorted_usec_list_t *sul)
 {
     struct service *service = lws_container_of(sul, struct service, stopping);
+    if (!service->links_are_stopping && gateway_has_ended(service)) {
+        service->links_are_stopping = true;
+        nodes_stop(service->nodes);
+    }
     /* The last quarter belongs to the subscribers, who are still to get what is under way. */
     bool is_late =
         clock_monotonic_ms() + service->config->stop_timeout_ms / 4 >= service->stop_by_ms;
@@ -104,7 +120,9 @@ static void begin_stop(struct service *service, const char *signal_name)
     log_info("stopping", "%s: closing %u node(s), at most %u ms", signal_name,
              service->config->nodes_count, service->config->stop_timeout_ms);
     service->stop_by_ms = clock_monotonic_ms() + service->config->stop_timeout_ms;
-    nodes_stop(service->nodes);
+    if (service->gateway != NULL) {
+        gateway_stop(service->gateway, service->config->stop_timeout_ms / 4);
+    }
     again_in(service, &service->stopping, on_stopping, STOP_POLL_MS);
 }
 
@@ -181,6 +199,7 @@ static int check_file_limit(const struct config *config, char *error, size_t err
     unsigned needed = FILES_NEEDED;
     for (unsigned i = 0; i < config->nodes_count; i++) {
         needed += config->nodes[i].apps_count * FILES_PER_LINK;
+        needed += config->gateway.enabled ? 1 : 0; /* more where there are more */
     }
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
@@ -267,12 +286,29 @@ static int create_parts(struct service *service, char *error, size_t error_size)
     zsys_handler_set(NULL); /* or CZMQ would take SIGTERM and SIGINT for itself */
     zsys_set_io_threads((size_t)service->config->io_threads);
     show_bounds(service->config);
-    int result = pipeline_create(service->config, &service->pipeline, error, error_size);
-    if (result != ARIZMQ_OK) {
+    bool has_gateway = service->config->gateway.enabled;
+    int result = ARIZMQ_OK;
+    if (has_gateway && (result = feed_create(service->config, &service->feed)) != ARIZMQ_OK) {
+        snprintf(error, error_size, "no memory for the gateway (gateway.feed_bytes is %u)",
+                 service->config->gateway.feed_bytes);
         return result;
     }
-    return nodes_create(service->context, service->vhost, service->config, service->pipeline,
-                        &service->nodes, error, error_size);
+    result = pipeline_create(service->config, service->feed, &service->pipeline, error, error_size);
+    if (result == ARIZMQ_OK) {
+        result = nodes_create(service->context, service->vhost, service->config, service->pipeline,
+                              service->feed, &service->nodes, error, error_size);
+    }
+    if (result == ARIZMQ_OK && has_gateway) {
+        result = gateway_create(service->config, service->feed, pipeline_epoch(service->pipeline),
+                                &service->gateway, error, error_size);
+    }
+    if (result == ARIZMQ_OK && has_gateway) {
+        result = gateway_start(service->gateway);
+        if (result != ARIZMQ_OK) {
+            snprintf(error, error_size, "cannot start the gateway's thread");
+        }
+    }
+    return result;
 }
 
 static int service_start(struct service *service)
@@ -322,7 +358,9 @@ int service_run(const struct config *config)
             result = ARIZMQ_EIO;
         }
     }
+    gateway_destroy(&service.gateway);
     nodes_destroy(&service.nodes);
+    feed_destroy(&service.feed);
     lws_sul_cancel(&service.beat);
     lws_sul_cancel(&service.subscriptions);
     lws_sul_cancel(&service.stopping);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The script's commands that concern the whole server: listening, applications, REST answers and
- * numbers. Called by console.c with the rest of the line; the list of them is at the end. Every
- * command answers with one line.
+ * The script's commands that concern the whole server: listening, applications and numbers. Called
+ * by console.c with the rest of the line; the list of them is at the end. Every command answers
+ * with one line.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -108,73 +108,6 @@ static void run_drop_all(struct fake *fake, struct session *session, char *rest)
     }
 }
 
-static void run_rest_delay(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    unsigned long delay_ms;
-    if (console_parse_number(console_next_word(&rest), 86400000, &delay_ms)) {
-        fake->rest_delay_ms = (unsigned)delay_ms;
-        console_done();
-    }
-}
-
-static void run_rest_answers(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    const char *word = console_next_word(&rest);
-    if (!word || (strcmp(word, "on") != 0 && strcmp(word, "off") != 0)) {
-        console_error("rest-answers: \"%s\" is no choice; allowed: on, off", word ? word : "");
-        return;
-    }
-    fake->swallows_answers = strcmp(word, "off") == 0;
-    console_done();
-}
-
-static void override_remove(struct fake *fake, const char *prefix)
-{
-    for (struct rest_override **at = &fake->overrides; *at;) {
-        struct rest_override *each = *at;
-        if (prefix && strcmp(each->prefix, prefix) != 0) {
-            at = &each->next;
-            continue;
-        }
-        *at = each->next;
-        free(each->prefix);
-        free(each);
-    }
-}
-
-void console_forget_overrides(struct fake *fake)
-{
-    override_remove(fake, NULL);
-}
-
-static void run_rest_status(struct fake *fake, struct session *session, char *rest)
-{
-    (void)session;
-    const char *prefix = console_next_word(&rest);
-    unsigned long status;
-    if (!prefix) {
-        console_error("rest-status: no URI prefix given");
-        return;
-    }
-    if (!console_parse_number(console_next_word(&rest), 599, &status)) {
-        return;
-    }
-    override_remove(fake, prefix);
-    if (status) {
-        struct rest_override *override = calloc(1, sizeof *override);
-        if (!override) {
-            abort();
-        }
-        override->prefix = strdup(prefix);
-        override->status = (int)status;
-        override->next = fake->overrides;
-        fake->overrides = override;
-    }
-    console_done();
-}
-
 static void run_stats(struct fake *fake, struct session *session, char *rest)
 {
     (void)rest;
@@ -210,9 +143,6 @@ const struct console_command console_server_commands[] = {
     {"stop-listening", false, run_stop_listening},
     {"listen", false, run_listen},
     {"drop-all", false, run_drop_all},
-    {"rest-delay", false, run_rest_delay},
-    {"rest-answers", false, run_rest_answers},
-    {"rest-status", false, run_rest_status},
     {"stats", false, run_stats},
     {"quit", false, run_quit},
     {0},

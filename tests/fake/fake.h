@@ -3,9 +3,10 @@
  * fake_asterisk: a peer that behaves on ARI as Asterisk 22.10.1 and 16.28.0 were seen to behave,
  * and breaks in the ways they break when the script on stdin says so.
  *
- * Files: fake_asterisk.c (start), http.c (requests and upgrades, by libwebsockets), rest.c (what a
- * request does), application.c (Stasis applications), session.c (one WebSocket after its upgrade),
- * play.c (recordings), console.c and commands_*.c (the script).
+ * Files: fake_asterisk.c (start), http.c (requests and upgrades, by libwebsockets), http_response.c
+ * (responses on the wire), rest.c (what a request does), application.c (Stasis applications),
+ * session.c (one WebSocket after its upgrade), play.c (recordings), console.c and commands_*.c (the
+ * script).
  */
 #ifndef ARIZMQ_FAKE_FAKE_H
 #define ARIZMQ_FAKE_FAKE_H
@@ -49,6 +50,21 @@ struct rest_override {
     struct rest_override *next;
 };
 
+/* What is wrong with the connection that carries an answer. */
+enum http_fault_kind {
+    HTTP_FAULT_NONE,
+    HTTP_FAULT_STALL,
+    HTTP_FAULT_CLOSE_BEFORE,
+    HTTP_FAULT_CLOSE_AFTER_REQUEST,
+    HTTP_FAULT_CLOSE_IN_HEAD,
+    HTTP_FAULT_CLOSE_IN_BODY,
+    HTTP_FAULT_BIG,
+    HTTP_FAULT_FLOOD,
+};
+
+struct connection;
+struct http_fault;
+
 struct fake {
     struct lws_context *lws;
     struct lws_vhost *vhost;
@@ -64,8 +80,11 @@ struct fake {
     struct session *sessions; /* newest first */
     unsigned next_session_id;
     unsigned rest_delay_ms;
+    unsigned rest_idle_ms; /* 0: as the real one */
     struct rest_override *overrides;
-    int upgrade_status; /* 0: upgrades are accepted */
+    struct http_fault *faults;
+    struct connection *stalled; /* utlist: whose answers wait for `rest-resume` */
+    int upgrade_status;         /* 0: upgrades are accepted */
     bool upgrade_status_is_html;
     bool swallows_answers; /* RESTResponses are filtered out, as an eventFilter may do */
     bool is_quitting;
@@ -86,8 +105,15 @@ void console_event(const char *format, ...) __attribute__((format(printf, 1, 2))
 int console_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                      size_t length);
 
-/* Frees what rest-status set. */
+/* ---- commands_rest.c ---- */
+
+/* Frees what rest-status and the faults set. */
 void console_forget_overrides(struct fake *fake);
+
+/* The fault for this URI, once less from now on; *bytes is that of HTTP_FAULT_BIG. */
+enum http_fault_kind http_fault_take(struct fake *fake, const char *uri, size_t *bytes);
+/* The same for HTTP_FAULT_CLOSE_BEFORE alone, which comes before the request is handled. */
+bool http_fault_closes_before(struct fake *fake, const char *uri);
 
 /* ---- application.c ---- */
 
@@ -160,6 +186,8 @@ void rest_response_set_message(struct rest_response *response, int status, const
 /* Asterisk's own error page, for what is below ARI. `text` may be empty. */
 void rest_response_set_html(const struct fake *fake, struct rest_response *response, int status,
                             const char *text);
+/* 200 with a JSON text of so many bytes, 10 at least. */
+void rest_response_set_big(struct rest_response *response, size_t bytes);
 void rest_response_free(struct rest_response *response);
 const char *rest_reason(int status);
 
@@ -172,6 +200,19 @@ char *rest_handle_message(struct fake *fake, struct session *session, const char
 int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t length);
 size_t http_connection_size(void);
+/* Lets go of the answers that `rest-stall` holds back; how many they were. */
+unsigned http_resume(struct fake *fake);
+
+/* ---- http_response.c ---- */
+
+/* malloc'd; NULL where the request has no such header. */
+char *http_header_copy(struct lws *wsi, enum lws_token_indexes header);
+/* Writes the response, or the part of it that the fault leaves. 0, or -1 when the connection is of
+ * no use any more. */
+int http_response_write(struct lws *wsi, const struct rest_response *response,
+                        enum http_fault_kind kind);
+/* Writes a piece of a head that does not end, and asks to be called again. */
+int http_response_flood(struct lws *wsi, bool is_first);
 
 /* ---- session.c ---- */
 

@@ -8,13 +8,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include <utlist.h>
+
 #include "fake.h"
 
 enum {
     REQUEST_LINE_MAX = 4096,
     BODY_MAX = 40960,
     APP_NAME_MAX = 70,
-    RESPONSE_HEADERS_MAX = 2048,
 };
 
 /* libwebsockets keeps one of these, zeroed at first, for each connection. */
@@ -26,8 +27,12 @@ struct connection {
     json_t *query;
     size_t body_length;
     struct rest_response response;
-    bool is_delayed;
-    lws_sorted_usec_list_t timer;
+    bool is_waiting; /* for the scripted delay, or for `rest-resume` */
+    bool is_flooding;
+    enum http_fault_kind fault;
+    lws_sorted_usec_list_t timer; /* the delay, or the idle time after an answer */
+    struct connection *prev_stalled;
+    struct connection *next_stalled;
 };
 
 size_t http_connection_size(void)
@@ -38,21 +43,6 @@ size_t http_connection_size(void)
 static struct fake *fake_of(struct lws *wsi)
 {
     return lws_context_user(lws_get_context(wsi));
-}
-
-/* malloc'd; NULL where the request has no such header. */
-static char *header_copy(struct lws *wsi, enum lws_token_indexes header)
-{
-    int length = lws_hdr_total_length(wsi, header);
-    if (length <= 0) {
-        return NULL;
-    }
-    char *value = calloc(1, (size_t)length + 1);
-    if (value && lws_hdr_copy(wsi, value, length + 1, header) < 0) {
-        free(value);
-        return NULL;
-    }
-    return value;
 }
 
 /* 22 takes the first value of a name that comes twice, 16 the last. */
@@ -91,7 +81,7 @@ static const char *credentials_user(const struct fake *fake, const char *credent
 static const char *request_user(struct lws *wsi, json_t *query)
 {
     struct fake *fake = fake_of(wsi);
-    char *authorization = header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+    char *authorization = http_header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
     const char *user = NULL;
     if (authorization && strncasecmp(authorization, "Basic ", 6) == 0) {
         char decoded[1024];
@@ -106,82 +96,105 @@ static const char *request_user(struct lws *wsi, json_t *query)
     return user ? user : api_key ? credentials_user(fake, api_key) : NULL;
 }
 
-static int header_add(struct lws *wsi, const char *name, const char *value, unsigned char **at,
-                      unsigned char *end)
+static void connection_leave_stalled(struct connection *connection)
 {
-    return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
-                                       (const unsigned char *)value, (int)strlen(value), at, end);
-}
-
-/* Writes the whole response. 0, or -1 when the connection is of no use any more. */
-static int response_write(struct lws *wsi, const struct rest_response *response)
-{
-    const struct fake *fake = fake_of(wsi);
-    size_t body_length = response->body ? strlen(response->body) : 0;
-    unsigned char *buffer = malloc(LWS_PRE + RESPONSE_HEADERS_MAX + body_length);
-    if (!buffer) {
-        return -1;
+    if (connection->prev_stalled) {
+        struct fake *fake = fake_of(connection->wsi);
+        DL_DELETE2(fake->stalled, connection, prev_stalled, next_stalled);
+        connection->prev_stalled = NULL;
     }
-    unsigned char *start = buffer + LWS_PRE;
-    unsigned char *at = start;
-    unsigned char *end = start + RESPONSE_HEADERS_MAX;
-    at += snprintf((char *)at, (size_t)(end - at), "HTTP/1.1 %d %s\r\n", response->status,
-                   response->reason);
-    char server[128];
-    char date[64];
-    time_t now = time(NULL);
-    struct tm tm;
-    char content_length[32];
-    snprintf(content_length, sizeof content_length, "%zu", body_length);
-    snprintf(server, sizeof server, "Asterisk/%s", fake->version->full);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-    char *connection = header_copy(wsi, WSI_TOKEN_CONNECTION);
-    bool closes = response->is_last || (connection && strcasecmp(connection, "close") == 0);
-    free(connection);
-    int failed = header_add(wsi, "Server:", server, &at, end) ||
-                 header_add(wsi, "Date:", date, &at, end) ||
-                 (closes && header_add(wsi, "Connection:", "close", &at, end)) ||
-                 header_add(wsi, "Cache-Control:", "no-cache, no-store", &at, end) ||
-                 (response->allow && header_add(wsi, "Allow:", response->allow, &at, end)) ||
-                 (response->status == 401 &&
-                  header_add(wsi, "WWW-Authenticate:", "Basic realm=\"Asterisk REST Interface\"",
-                             &at, end)) ||
-                 (response->content_type &&
-                  header_add(wsi, "Content-type:", response->content_type, &at, end)) ||
-                 header_add(wsi, "Content-Length:", content_length, &at, end) ||
-                 lws_finalize_http_header(wsi, &at, end);
-    failed =
-        failed || lws_write(wsi, start, (size_t)(at - start),
-                            body_length ? LWS_WRITE_HTTP_HEADERS
-                                        : LWS_WRITE_HTTP_HEADERS | LWS_WRITE_H2_STREAM_END) < 0;
-    if (!failed && body_length) {
-        memcpy(start, response->body, body_length);
-        failed = lws_write(wsi, start, body_length, LWS_WRITE_HTTP_FINAL) < 0;
-    }
-    free(buffer);
-    return failed || closes ? -1 : 0;
 }
 
 static void connection_clear(struct connection *connection)
 {
     lws_sul_cancel(&connection->timer);
+    connection_leave_stalled(connection);
     free(connection->uri);
     json_decref(connection->query);
     rest_response_free(&connection->response);
     *connection = (struct connection){.session = connection->session};
 }
 
+static void idle_is_over(lws_sorted_usec_list_t *timer)
+{
+    struct connection *connection = lws_container_of(timer, struct connection, timer);
+    lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
 static int connection_answer(struct lws *wsi, struct connection *connection)
 {
-    int failed = response_write(wsi, &connection->response);
+    const struct fake *fake = fake_of(wsi);
+    int failed = http_response_write(wsi, &connection->response, connection->fault);
     connection_clear(connection);
-    return failed || lws_http_transaction_completed(wsi) ? -1 : 0;
+    if (failed || lws_http_transaction_completed(wsi)) {
+        return -1;
+    }
+    if (fake->rest_idle_ms > 0) {
+        connection->wsi = wsi;
+        lws_sul_schedule(fake->lws, 0, &connection->timer, idle_is_over,
+                         (lws_usec_t)fake->rest_idle_ms * 1000);
+    }
+    return 0;
 }
 
 static void delay_is_over(lws_sorted_usec_list_t *timer)
 {
     struct connection *connection = lws_container_of(timer, struct connection, timer);
     lws_callback_on_writable(connection->wsi);
+}
+
+/* The answer is ready, and the script wants it to wait. */
+static void connection_wait(struct fake *fake, struct connection *connection)
+{
+    connection->is_waiting = true;
+    lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
+    if (connection->fault == HTTP_FAULT_STALL) {
+        DL_APPEND2(fake->stalled, connection, prev_stalled, next_stalled);
+    } else {
+        lws_sul_schedule(fake->lws, 0, &connection->timer, delay_is_over,
+                         (lws_usec_t)fake->rest_delay_ms * 1000);
+    }
+}
+
+unsigned http_resume(struct fake *fake)
+{
+    unsigned count = 0;
+    struct connection *connection;
+    struct connection *next;
+    DL_FOREACH_SAFE2(fake->stalled, connection, next, next_stalled)
+    {
+        connection_leave_stalled(connection);
+        lws_callback_on_writable(connection->wsi);
+        count++;
+    }
+    return count;
+}
+
+static int connection_flood(struct lws *wsi, struct connection *connection)
+{
+    bool is_first = !connection->is_flooding;
+    connection->is_flooding = true;
+    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+    return http_response_flood(wsi, is_first);
+}
+
+static int connection_writeable(struct lws *wsi, struct connection *connection)
+{
+    if (connection->is_flooding) {
+        return connection_flood(wsi, connection);
+    }
+    return connection->is_waiting && !connection->prev_stalled ? connection_answer(wsi, connection)
+                                                               : 0;
+}
+
+/* Does what the script says of this URI, apart from what http_response_write() does. */
+static void connection_take_fault(struct fake *fake, struct connection *connection)
+{
+    size_t bytes = 0;
+    connection->fault = http_fault_take(fake, connection->uri, &bytes);
+    if (connection->fault == HTTP_FAULT_BIG) {
+        rest_response_set_big(&connection->response, bytes);
+    }
 }
 
 /* The request is whole: does what it says, answers now or after the scripted delay. */
@@ -204,19 +217,19 @@ static int connection_complete(struct lws *wsi, struct connection *connection)
                                        .query = connection->query,
                                        .is_read_only = user == fake->read_only_username};
         rest_handle(fake, &request, response);
+        connection_take_fault(fake, connection);
     }
     if (response->status == 401 || response->status == 413) {
         console_event("rest %s %s via=http status=%d", connection->method, connection->uri,
                       response->status);
     }
-    if (fake->rest_delay_ms == 0) {
+    if (connection->fault == HTTP_FAULT_FLOOD) {
+        return connection_flood(wsi, connection);
+    }
+    if (connection->fault != HTTP_FAULT_STALL && fake->rest_delay_ms == 0) {
         return connection_answer(wsi, connection);
     }
-    connection->wsi = wsi;
-    connection->is_delayed = true;
-    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-    lws_sul_schedule(fake->lws, 0, &connection->timer, delay_is_over,
-                     (lws_usec_t)fake->rest_delay_ms * 1000);
+    connection_wait(fake, connection);
     return 0;
 }
 
@@ -242,6 +255,7 @@ static const char *request_method(struct lws *wsi)
 static void connection_begin(struct lws *wsi, struct connection *connection, const char *path)
 {
     connection_clear(connection);
+    connection->wsi = wsi;
     connection->method = request_method(wsi);
     connection->query = query_read(wsi);
     if (strncmp(path, "/ari/", 5) == 0) {
@@ -253,13 +267,17 @@ static int connection_request(struct lws *wsi, struct connection *connection, co
 {
     int line_length = (int)strlen(path) + lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS);
     connection_begin(wsi, connection, path);
+    if (connection->uri && http_fault_closes_before(fake_of(wsi), connection->uri)) {
+        console_event("rest-closed %s %s before", connection->method, connection->uri);
+        return -1;
+    }
     if (line_length > REQUEST_LINE_MAX) {
         rest_response_set_html(fake_of(wsi), &connection->response, 400, "Request line too long");
         connection->response.is_last = true;
         connection_answer(wsi, connection);
         return -1;
     }
-    char *length = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    char *length = http_header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
     bool has_body = length && strtoul(length, NULL, 10) > 0;
     free(length);
     bool body_follows = has_body && (strcmp(connection->method, "POST") == 0 ||
@@ -269,7 +287,7 @@ static int connection_request(struct lws *wsi, struct connection *connection, co
 
 static void upgrade_begin(struct lws *wsi, struct connection *connection)
 {
-    char *path = header_copy(wsi, WSI_TOKEN_GET_URI);
+    char *path = http_header_copy(wsi, WSI_TOKEN_GET_URI);
     connection_begin(wsi, connection, path ? path : "");
     free(path);
 }
@@ -299,7 +317,7 @@ static const char *apps_check(const struct fake *fake, const char *apps, int *st
 /* Is `ari` in the offered list, or nothing offered at all? */
 static bool subprotocol_is_fine(struct lws *wsi)
 {
-    char *offered = header_copy(wsi, WSI_TOKEN_PROTOCOL);
+    char *offered = http_header_copy(wsi, WSI_TOKEN_PROTOCOL);
     bool is_fine = !offered;
     char *rest = offered;
     for (char *name; rest && (name = strsep(&rest, ", ")) != NULL;) {
@@ -314,7 +332,7 @@ static bool upgrade_is_refused(struct lws *wsi, struct connection *connection)
 {
     struct fake *fake = fake_of(wsi);
     struct rest_response *response = &connection->response;
-    char *version = header_copy(wsi, WSI_TOKEN_VERSION);
+    char *version = http_header_copy(wsi, WSI_TOKEN_VERSION);
     const char *apps = json_string_value(json_object_get(connection->query, "app"));
     int status = 0;
     const char *wrong = apps_check(fake, apps, &status);
@@ -352,7 +370,7 @@ static int upgrade_confirm(struct lws *wsi)
         fake->stats.refused++;
         console_event("refused status=%d app=%s", connection.response.status, apps ? apps : "-");
         /* A positive value means: answered, go on with the next request. */
-        result = response_write(wsi, &connection.response) ? -1 : 1;
+        result = http_response_write(wsi, &connection.response, HTTP_FAULT_NONE) ? -1 : 1;
     }
     connection_clear(&connection);
     return result;
@@ -385,7 +403,7 @@ int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         return connection_complete(wsi, connection);
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return connection->is_delayed ? connection_answer(wsi, connection) : 0;
+        return connection_writeable(wsi, connection);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return upgrade_confirm(wsi);
     case LWS_CALLBACK_ESTABLISHED:

@@ -81,6 +81,26 @@ void rest_response_set_html(const struct fake *fake, struct rest_response *respo
         .status = status, .reason = reason, .content_type = "text/html", .body = body};
 }
 
+void rest_response_set_big(struct rest_response *response, size_t bytes)
+{
+    static const char begin[] = "{\"big\":\"";
+    static const char end[] = "\"}";
+    size_t around = sizeof begin - 1 + sizeof end - 1;
+    size_t filled = bytes > around ? bytes - around : 0;
+    free(response->body);
+    char *body = malloc(around + filled + 1);
+    if (!body) {
+        abort();
+    }
+    memcpy(body, begin, sizeof begin - 1);
+    memset(body + sizeof begin - 1, 'x', filled);
+    memcpy(body + sizeof begin - 1 + filled, end, sizeof end);
+    *response = (struct rest_response){.status = 200,
+                                       .reason = rest_reason(200),
+                                       .content_type = "application/json",
+                                       .body = body};
+}
+
 void rest_response_free(struct rest_response *response)
 {
     free(response->body);

@@ -152,6 +152,7 @@ class Bridge:
             f"    backoff_min_ms: 50\n    backoff_max_ms: 200\n{node}"
             f"publish:\n  - {{view: events, endpoint: 'ipc://{self.directory}/events'}}\n"
             f"  - {{view: objects, endpoint: 'ipc://{self.directory}/objects'}}\n"
+            f"gateway: {{endpoint: 'ipc://{self.directory}/gateway'}}\n"
             "heartbeat_ms: 100\n")
         self.log = self.directory / "log"
         environment = {name: value for name, value in os.environ.items()

@@ -100,14 +100,15 @@ Test(config, environment_alone_makes_a_bridge)
     place_make(&place);
     struct fake *fake = scene_start_deaf_fake();
     char url[64];
-    char publish[2][96];
-    char endpoints[2][96];
-    static const char *const names[] = {"events", "objects"};
-    static const char *const variables[] = {"ARIZMQ_PUBLISH_EVENTS", "ARIZMQ_PUBLISH_OBJECTS"};
+    char sockets[3][96];
+    char endpoints[3][96];
+    static const char *const names[] = {"events", "objects", "gateway"};
+    static const char *const variables[] = {"ARIZMQ_PUBLISH_EVENTS", "ARIZMQ_PUBLISH_OBJECTS",
+                                            "ARIZMQ_GATEWAY_ENDPOINT"};
     snprintf(url, sizeof url, "ARI_URL=http://127.0.0.1:%u/ari", fake->port);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         snprintf(endpoints[i], sizeof endpoints[i], "ipc://%s/%s", place.directory, names[i]);
-        snprintf(publish[i], sizeof publish[i], "%s=%.50s", variables[i], endpoints[i]);
+        snprintf(sockets[i], sizeof sockets[i], "%s=%.50s", variables[i], endpoints[i]);
     }
     const char *const argv[] = {"/usr/bin/env",
                                 url,
@@ -118,8 +119,9 @@ Test(config, environment_alone_makes_a_bridge)
                                 "ARIZMQ_BACKOFF_MIN_MS=10",
                                 "ARIZMQ_BACKOFF_MAX_MS=20",
                                 "ARIZMQ_LOG_LEVEL=debug",
-                                publish[0],
-                                publish[1],
+                                sockets[0],
+                                sockets[1],
+                                sockets[2],
                                 DAEMON,
                                 NULL};
     struct process *process = NULL;
@@ -158,7 +160,7 @@ Test(config, environment_alone_makes_a_bridge)
     subscriber_destroy(&events);
     subscriber_destroy(&objects);
     fake_stop(&fake);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         unlink(endpoints[i] + strlen("ipc://"));
     }
     place_remove(&place);
@@ -204,6 +206,8 @@ Test(config, dump_config_shows_all_but_the_password_and_can_be_read_again_with_o
                                         "tcp://127.0.0.1:5555",
                                         "tcp://127.0.0.1:5556",
                                         "{kind}/{id}/{type}/{node}/",
+                                        "rest: http",
+                                        "tcp://127.0.0.1:5558",
                                         "***"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         cr_assert_not_null(strstr(out, parts[i]), "no %s in\n%s", parts[i], out);
@@ -351,7 +355,9 @@ Test(config, endpoints_are_bound_as_the_configuration_allows_them)
         struct process *process = NULL;
         char config[512];
         place_make(&place);
-        snprintf(config, sizeof config, CONFIG "publish: [{view: events, endpoint: \"%s\"}]\n",
+        snprintf(config, sizeof config,
+                 CONFIG "publish: [{view: events, endpoint: \"%s\"}]\n"
+                        "gateway: {endpoint: \"tcp://127.0.0.1:*\"}\n",
                  endpoints[i]);
         place_write(&place, config);
         const char *const argv[] = {DAEMON, "-c", place.file, NULL};
@@ -378,7 +384,8 @@ Test(config, a_port_in_use_ends_it_with_status_1_and_its_name)
     place_make(&place);
     snprintf(config, sizeof config,
              CONFIG "publish:\n  - {view: events, endpoint: \"tcp://127.0.0.1:*\"}\n"
-                    "  - {view: objects, endpoint: \"tcp://127.0.0.1:%u\"}\n",
+                    "  - {view: objects, endpoint: \"tcp://127.0.0.1:%u\"}\n"
+                    "gateway: {endpoint: \"tcp://127.0.0.1:*\"}\n",
              port);
     place_write(&place, config);
     const char *const argv[] = {DAEMON, "--config", place.file, NULL};

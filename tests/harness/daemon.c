@@ -41,6 +41,13 @@ static void config_write_text(FILE *file, const char *text, const char *director
     fputs(text, file);
 }
 
+/* Whether these YAML lines, NULL for none, say something of the gateway. */
+static bool has_gateway(const char *text)
+{
+    return text &&
+           (strncmp(text, "gateway:", strlen("gateway:")) == 0 || strstr(text, "\ngateway:"));
+}
+
 static int config_write(const struct daemon *daemon, const struct daemon_options *options)
 {
     FILE *file = fopen(daemon->config_path, "w");
@@ -61,6 +68,9 @@ static int config_write(const struct daemon *daemon, const struct daemon_options
         if (options->extra) {
             fputs(options->extra, file);
         }
+    }
+    if (!has_gateway(options->config) && !has_gateway(options->extra)) {
+        fprintf(file, "gateway: {endpoint: \"%s\"}\n", daemon->gateway_endpoint);
     }
     return fclose(file) ? ARIZMQ_EIO : ARIZMQ_OK;
 }
@@ -103,6 +113,8 @@ struct daemon *daemon_start(const struct daemon_options *options)
     snprintf(daemon->events_endpoint, sizeof daemon->events_endpoint, "ipc://%s/events",
              daemon->directory);
     snprintf(daemon->objects_endpoint, sizeof daemon->objects_endpoint, "ipc://%s/objects",
+             daemon->directory);
+    snprintf(daemon->gateway_endpoint, sizeof daemon->gateway_endpoint, "ipc://%s/gateway",
              daemon->directory);
     argv[1] = "-c";
     argv[2] = daemon->config_path;

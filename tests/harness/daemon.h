@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * arizmqd as a test runs it: a temporary directory, a configuration in it, the process, its log.
- * Endpoints are ipc:// sockets in that directory, so tests never meet on a port.
+ * Endpoints are ipc:// sockets in that directory, so tests never meet on a port; the gateway's,
+ * too, unless the test's own lines have a `gateway:`.
  */
 #ifndef ARIZMQ_HARNESS_DAEMON_H
 #define ARIZMQ_HARNESS_DAEMON_H
@@ -38,6 +39,7 @@ struct daemon {
     char config_path[96];
     char events_endpoint[96];  /* ipc://…/events */
     char objects_endpoint[96]; /* ipc://…/objects */
+    char gateway_endpoint[96]; /* ipc://…/gateway */
 };
 
 /* Writes the configuration and starts the program; does not wait for anything. NULL when it cannot

@@ -71,6 +71,7 @@ Test(daemon, is_given_its_configuration_and_stopped)
         cr_assert_not_null(daemon_await_log(daemon, "config", lines[i], 0), "%s", lines[i]);
     }
     cr_assert_not_null(daemon_await_log(daemon, "config", daemon->events_endpoint, 0));
+    cr_assert_not_null(daemon_await_log(daemon, "config", daemon->gateway_endpoint, 0));
     cr_assert_null(daemon_await_log(daemon, "conf", NULL, 0));
     cr_assert_eq(daemon_count_log(daemon, "started"), 1);
     char directory[64];
@@ -85,10 +86,29 @@ Test(daemon, takes_a_whole_configuration)
 {
     struct daemon_options options = {.config = "a: DIR/x\nb: DIR/y\n", .program = stand_in};
     struct daemon *daemon = daemon_start(&options);
-    char expected[80];
+    char expected[128];
     snprintf(expected, sizeof expected, "a: %s/x", daemon->directory);
     cr_assert_not_null(daemon_await_log(daemon, "config", expected, HARNESS_TIMEOUT_MS));
     snprintf(expected, sizeof expected, "b: %s/y", daemon->directory);
     cr_assert_not_null(daemon_await_log(daemon, "config", expected, HARNESS_TIMEOUT_MS));
+    snprintf(expected, sizeof expected, "gateway: {endpoint: \"ipc://%s/gateway\"}",
+             daemon->directory);
+    cr_assert_not_null(daemon_await_log(daemon, "config", expected, HARNESS_TIMEOUT_MS));
     cr_assert_eq(daemon_stop(&daemon, HARNESS_TIMEOUT_MS), 5);
+}
+
+Test(daemon, leaves_the_gateway_to_a_test_that_says_what_it_is)
+{
+    const struct daemon_options options[] = {
+        {.config = "a: b\ngateway: {enabled: false}\n", .program = stand_in},
+        {.nodes = {{.name = "pbx1", .port = 1, .apps = "ivr"}},
+         .extra = "gateway: {enabled: false}\n",
+         .program = stand_in}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        struct daemon *daemon = daemon_start(&options[i]);
+        cr_assert_not_null(daemon_await_log(daemon, "started", NULL, HARNESS_TIMEOUT_MS));
+        cr_assert_not_null(daemon_await_log(daemon, "config", "gateway: {enabled: false}", 0));
+        cr_assert_null(daemon_await_log(daemon, "config", "gateway: {endpoint", 0));
+        cr_assert_eq(daemon_stop(&daemon, HARNESS_TIMEOUT_MS), 5);
+    }
 }

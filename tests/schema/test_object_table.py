@@ -53,6 +53,9 @@ def main():
         {"path": "channel.id"},
         {"kind": "channel", "path": "playback.target_uri", "form": "uri"},
         {"kind": "channel"},
+        {"kind": "channel", "path": "channel.id", "ends": "yes"},
+        {"kind": "device", "path": "device_state.name", "ends": True},
+        {"path": "playback.target_uri", "form": "uri", "ends": True},
     ):
         if validator.is_valid({"types": {"*": [wrong]}}):
             failures.append(f"objects.schema.json accepts {wrong}")

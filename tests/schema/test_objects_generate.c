@@ -78,6 +78,14 @@ Test(objects_generate, mistakes_stop_the_build_and_are_named)
         {"{\"types\": {\"A\": [{\"kind\": \"bridge\", \"path\": \"a\"}, "
          "{\"kind\": \"channel\", \"path\": \"a\"}], \"*\": []}}",
          "\"a\" stands there twice"},
+        {"{\"types\": {\"A\": [{\"kind\": \"bridge\", \"path\": \"a\", \"ends\": \"yes\"}], "
+         "\"*\": []}}",
+         "Expected true or false"},
+        {"{\"types\": {\"A\": [{\"kind\": \"device\", \"path\": \"a\", \"ends\": true}], "
+         "\"*\": []}}",
+         "\"ends\" is for kinds channel"},
+        {"{\"types\": {\"A\": [{\"form\": \"uri\", \"path\": \"a\", \"ends\": true}], \"*\": []}}",
+         "\"ends\" is for form \"string\", not \"uri\""},
         {"{\"types\": {\"A\": [], \"*\": []}, \"typos\": 1}", "typos"},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
@@ -93,6 +101,7 @@ Test(objects_generate, a_table_without_mistakes_is_written)
 {
     char said[1024];
     int status = generate("{\"types\": {\"B\": [{\"kind\": \"device\", \"path\": \"a.b\"}], "
+                          "\"C\": [{\"kind\": \"bridge\", \"path\": \"a\", \"ends\": true}], "
                           "\"A\": [], \"*\": []}}",
                           said);
     cr_assert_eq(status, 0, "%s", said);

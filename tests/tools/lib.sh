@@ -14,7 +14,7 @@ ARIZMQ_PACKAGES_BUILD=(
 )
 # Criterion is among them because the build of the tests, the fake Asterisk too, asks for it.
 # shellcheck disable=SC2034
-ARIZMQ_PACKAGES_DEMO=(libcriterion-dev python3)
+ARIZMQ_PACKAGES_DEMO=(libcriterion-dev python3 python3-zmq)
 # shellcheck disable=SC2034
 ARIZMQ_PACKAGES_TEST=(
     libcriterion-dev python3 python3-zmq python3-jsonschema python3-yaml clang libclang-rt-dev

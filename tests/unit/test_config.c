@@ -3,6 +3,26 @@
 
 #include <glob.h>
 
+static void expect_gateway_defaults(const struct config_gateway *gateway)
+{
+    cr_expect(gateway->enabled);
+    cr_expect_str_eq(gateway->endpoint, "tcp://127.0.0.1:5558");
+    cr_expect_eq(gateway->timeout_ms, 5000);
+    cr_expect_eq(gateway->max_timeout_ms, 600000);
+    cr_expect_eq(gateway->answer_timeout_ms, 30000);
+    cr_expect_eq(gateway->max_requests, 20000);
+    cr_expect_eq(gateway->max_requests_per_node, 10000);
+    cr_expect_eq(gateway->max_request_bytes, 65536);
+    cr_expect_eq(gateway->max_body_bytes, 40960);
+    cr_expect_eq(gateway->max_request_line_bytes, 4096);
+    cr_expect_eq(gateway->max_reply_bytes, 64 << 20);
+    cr_expect_eq(gateway->max_objects, 500000);
+    cr_expect_eq(gateway->feed_bytes, 4 << 20);
+    cr_expect_eq(gateway->once_window_ms, 300000);
+    cr_expect_eq(gateway->once_max_requests, 100000);
+    cr_expect_eq(gateway->once_max_bytes, 64 << 20);
+}
+
 Test(config, example_has_the_defaults)
 {
     struct config_source source = {.file = EXAMPLE};
@@ -43,6 +63,10 @@ Test(config, example_has_the_defaults)
     cr_expect_eq(config->limits.max_counters, 100000);
     cr_expect_eq(config->limits.heartbeat_first_tokens, 1000);
     cr_expect_eq(config->limits.receive_buffer_bytes, 65536);
+    expect_gateway_defaults(&config->gateway);
+    expect_gateway_defaults(&bare->gateway);
+    cr_expect(node->rest == CONFIG_REST_HTTP && other->rest == CONFIG_REST_HTTP);
+    cr_expect(node->rest_connections == 16 && other->rest_connections == 16);
     cr_expect(config->heartbeat_ms == 1000 && bare->heartbeat_ms == 1000);
     cr_expect(config->stop_timeout_ms == 5000 && bare->stop_timeout_ms == 5000);
     cr_expect(config->io_threads == 1 && bare->io_threads == 1);
@@ -206,6 +230,35 @@ Test(config, reads_every_key)
     cr_expect_eq(config->stop_timeout_ms, 10);
     cr_expect_eq(config->io_threads, 64);
     cr_expect_eq(config->log_level, LOG_LEVEL_DEBUG);
+    config_destroy(&config);
+    free(text);
+}
+
+/* Each another value, so that no two keys can be taken for one another. */
+Test(config, reads_every_key_of_the_gateway)
+{
+    char *text = read_text(TEST_DATA "/config/good-all-keys.yaml");
+    struct config *config = must_load(text, NULL);
+    const struct config_gateway *gateway = &config->gateway;
+    cr_expect_eq(config->nodes[0].rest, CONFIG_REST_WEBSOCKET);
+    cr_expect_eq(config->nodes[0].rest_connections, 90);
+    cr_expect_not(gateway->enabled);
+    /* That of a view, which is none of its business where it is not enabled. */
+    cr_expect_str_eq(gateway->endpoint, config->publish[2].endpoint);
+    cr_expect_eq(gateway->timeout_ms, 11);
+    cr_expect_eq(gateway->max_timeout_ms, 12);
+    cr_expect_eq(gateway->answer_timeout_ms, 101);
+    cr_expect_eq(gateway->max_requests, 14);
+    cr_expect_eq(gateway->max_requests_per_node, 13);
+    cr_expect_eq(gateway->max_request_bytes, 2049);
+    cr_expect_eq(gateway->max_body_bytes, 2048);
+    cr_expect_eq(gateway->max_request_line_bytes, 257);
+    cr_expect_eq(gateway->max_reply_bytes, 1073741824);
+    cr_expect_eq(gateway->max_objects, 1);
+    cr_expect_eq(gateway->feed_bytes, 65536);
+    cr_expect_eq(gateway->once_window_ms, 86400000);
+    cr_expect_eq(gateway->once_max_requests, 10000000);
+    cr_expect_eq(gateway->once_max_bytes, 1099511627776);
     config_destroy(&config);
     free(text);
 }

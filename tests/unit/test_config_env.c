@@ -126,6 +126,43 @@ Test(config_env, environment_changes_the_endpoint_of_its_view)
         "2 times; allowed: once or not at all");
 }
 
+Test(config_env, environment_changes_the_gateway_and_the_way_of_commands)
+{
+    char text[512];
+    const char *const environment[] = {"ARIZMQ_GATEWAY_ENDPOINT=tcp://*:5",
+                                       "ARIZMQ_GATEWAY_MAX_REQUESTS_PER_NODE=7",
+                                       "ARIZMQ_GATEWAY_ONCE_MAX_BYTES=1099511627776",
+                                       "ARIZMQ_REST=websocket",
+                                       "ARIZMQ_REST_CONNECTIONS=3",
+                                       NULL};
+    snprintf(text, sizeof text, "%sgateway: {endpoint: 'tcp://*:9', max_requests: 8}\n", ONE_NODE);
+    struct config *config = must_load(text, environment);
+    cr_expect_str_eq(config->gateway.endpoint, "tcp://*:5");
+    cr_expect_eq(config->gateway.max_requests, 8);
+    cr_expect_eq(config->gateway.max_requests_per_node, 7);
+    cr_expect_eq(config->gateway.once_max_bytes, 1099511627776);
+    cr_expect_eq(config->nodes[0].rest, CONFIG_REST_WEBSOCKET);
+    cr_expect_eq(config->nodes[0].rest_connections, 3);
+    config_destroy(&config);
+    const char *const taken[] = {"ARIZMQ_GATEWAY_ENDPOINT=tcp://127.0.0.1:5556", NULL};
+    must_refuse(ONE_NODE, taken,
+                "environment: ARIZMQ_GATEWAY_ENDPOINT: \"tcp://127.0.0.1:5556\" is the endpoint of "
+                "publish[1] too; allowed: one of its own, or gateway.enabled: false");
+    const char *const view[] = {"ARIZMQ_PUBLISH_EVENTS=tcp://127.0.0.1:5558", NULL};
+    must_refuse(ONE_NODE, view,
+                "file.yaml:1: gateway.endpoint: \"tcp://127.0.0.1:5558\" is the endpoint of "
+                "publish[0] too; allowed: one of its own, or gateway.enabled: false");
+    const char *const disabled[] = {"ARIZMQ_PUBLISH_EVENTS=tcp://127.0.0.1:5558",
+                                    "ARIZMQ_GATEWAY_ENABLED=false", NULL};
+    config = must_load(ONE_NODE, disabled);
+    cr_expect_not(config->gateway.enabled);
+    config_destroy(&config);
+    const char *const wildcards[] = {"ARIZMQ_PUBLISH_EVENTS=tcp://127.0.0.1:*",
+                                     "ARIZMQ_GATEWAY_ENDPOINT=tcp://127.0.0.1:*", NULL};
+    config = must_load(ONE_NODE, wildcards);
+    config_destroy(&config);
+}
+
 Test(config_env, environment_errors_name_the_variable)
 {
     must_refuse(ONE_NODE, ENVIRONMENT("ARIZMQ_HEARTBEAT_MS=x"),
@@ -202,10 +239,10 @@ Test(config_env, unknown_variables_are_refused_with_the_nearest)
         {"ARIZMQ_LIVENESS_MSX=1", "ARIZMQ_LIVENESS_MS"},
         {"ARIZMQ_PUBLISH_OBJECT=1", "ARIZMQ_PUBLISH_OBJECTS"},
         {"ARIZMQ_=1", NULL},
-        {"ARIZMQ_REPORT=1", NULL},
+        {"ARIZMQ_REPORT=1", "ARIZMQ_REST"},
         {"ARIZMQ_PORTS=1", NULL},
         {"ARIZMQ_CONNECTED=1", NULL},
-        {"ARIZMQ_TESTS=1", NULL},
+        {"ARIZMQ_TESTS=1", "ARIZMQ_REST"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char expected[256];
@@ -223,7 +260,8 @@ Test(config_env, variables_of_the_other_programs_are_passed_over)
 {
     struct config *config =
         must_load(ONE_NODE, ENVIRONMENT("ARIZMQ_CONNECT=tcp://h:5555", "ARIZMQ_CACHE=/c",
-                                        "ARIZMQ_JOBS=2", "ARIZMQ_TEST_=", "ARIZMQ_TEST_ROOTFS=/r"));
+                                        "ARIZMQ_GATEWAY_CONNECT=tcp://h:5558", "ARIZMQ_JOBS=2",
+                                        "ARIZMQ_TEST_=", "ARIZMQ_TEST_ROOTFS=/r"));
     cr_expect_eq(config->nodes_count, 1);
     config_destroy(&config);
 }

@@ -221,6 +221,25 @@ Test(event, names_an_object_once)
     assert_objects(&event, "[\"channel:1\",\"bridge:1\",\"playback:1\"]");
 }
 
+Test(event, says_which_of_its_objects_it_ends)
+{
+    struct event event = read_text(
+        "{\"type\":\"BridgeMerged\",\"bridge\":{\"id\":\"a\"},\"bridge_from\":{\"id\":\"b\"}}");
+    cr_assert_eq(event.object_count, 2);
+    cr_assert_not(event.objects[0].ends);
+    cr_assert(event.objects[1].ends);
+    event_release(&event);
+    event = read_text("{\"type\":\"PlaybackFinished\",\"playback\":{\"id\":\"p\",\"target_uri\":"
+                      "\"channel:1\"}}");
+    cr_assert_eq(event.object_count, 2);
+    cr_assert(event.objects[0].ends);
+    cr_assert_not(event.objects[1].ends, "what was played to lives on");
+    event_release(&event);
+    event = read_text("{\"type\":\"ChannelVarset\",\"channel\":{\"id\":\"1\"}}");
+    cr_assert_not(event.objects[0].ends);
+    event_release(&event);
+}
+
 Test(event, of_unknown_type_has_the_objects_of_the_star)
 {
     struct event event = read_text(

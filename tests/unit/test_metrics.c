@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,29 @@ Test(metrics, begin_at_zero_add_and_set)
     cr_assert_eq(metrics_get(METRIC_LINKS), 4);
     cr_assert_eq(metrics_get(METRIC_EVENT_BYTES), UINT64_C(1) << 40);
     cr_assert_eq(metrics_get(METRIC_EVENTS_UNPARSED), 0);
+}
+
+enum { SHARED_ADDITIONS = 2000000 };
+
+static void *add_often(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < SHARED_ADDITIONS; i++) {
+        metrics_add_shared(METRIC_LOG_LINES_DROPPED, 1);
+    }
+    return NULL;
+}
+
+Test(metrics, of_several_threads_lose_no_addition)
+{
+    pthread_t threads[2];
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, add_often, NULL), 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    cr_assert_eq(metrics_get(METRIC_LOG_LINES_DROPPED), 2 * SHARED_ADDITIONS);
 }
 
 static char *write_all(void)

@@ -141,6 +141,32 @@ Test(objects, every_rule_is_well_formed)
     }
 }
 
+Test(objects, only_the_last_word_on_an_object_ends_it)
+{
+    static const char *const expected[] = {
+        "BridgeDestroyed bridge.id",      "BridgeMerged bridge_from.id",
+        "ChannelDestroyed channel.id",    "PlaybackFinished playback.id",
+        "RecordingFailed recording.name", "RecordingFinished recording.name",
+        "StasisEnd channel.id",
+    };
+    size_t count = 0;
+    size_t met = 0;
+    const struct object_type *types = objects_all(&count);
+    for (size_t i = 0; i <= count; i++) {
+        const struct object_type *type = i < count ? &types[i] : find("*");
+        for (unsigned k = 0; k < type->rules_count; k++) {
+            if (type->rules[k].ends) {
+                char actual[1024];
+                snprintf(actual, sizeof actual, "%s %s", type->name != NULL ? type->name : "*",
+                         write_path(&type->rules[k]));
+                cr_assert_lt(met, sizeof expected / sizeof *expected, "%s", actual);
+                cr_assert_str_eq(actual, expected[met++]);
+            }
+        }
+    }
+    cr_assert_eq(met, sizeof expected / sizeof *expected);
+}
+
 /* ---- every recorded event ---- */
 
 static const char *const recordings[] = {"coverage", "coverage-16", "calls-1000-app", "outbound"};

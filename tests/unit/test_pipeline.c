@@ -17,6 +17,10 @@
 
 static int is_memory_gone;
 
+/* Events fed when the last one began to be published. */
+static struct feed *feed;
+static uint64_t fed_before;
+
 int __real_zmq_msg_init_size(zmq_msg_t *message, size_t size);
 int __wrap_zmq_msg_init_size(zmq_msg_t *message, size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -28,6 +32,7 @@ int __wrap_zmq_msg_init_size(zmq_msg_t *message, size_t size)
         errno = ENOMEM;
         return -1;
     }
+    fed_before = feed != NULL ? feed_events(feed, 1) : 0;
     return __real_zmq_msg_init_size(message, size);
 }
 
@@ -64,6 +69,7 @@ static void application_replaced(void *owner, const struct event *event)
 
 static const struct pipeline_source source = {
     .node = "pbx1",
+    .node_index = 1,
     .takes_response = takes_response,
     .application_replaced = application_replaced,
     .owner = &config,
@@ -83,6 +89,8 @@ static void make_config(void)
     config = (struct config){
         .publish = publish,
         .publish_count = 2,
+        .nodes_count = 2,
+        .gateway = {.feed_bytes = 4096},
         .limits = {.max_event_bytes = 1 << 20, .max_counters = 1000, .heartbeat_first_tokens = 10},
     };
 }
@@ -92,7 +100,9 @@ static void set_up(void)
     char error[256] = "";
     clock_set_wall_source(chosen_wall);
     make_config();
-    cr_assert_eq(pipeline_create(&config, &pipeline, error, sizeof error), ARIZMQ_OK, "%s", error);
+    cr_assert_eq(feed_create(&config, &feed), ARIZMQ_OK);
+    cr_assert_eq(pipeline_create(&config, feed, &pipeline, error, sizeof error), ARIZMQ_OK, "%s",
+                 error);
     events = subscriber_connect(publish[0].endpoint, "");
     objects = subscriber_connect(publish[1].endpoint, "");
     while (metrics_get(METRIC_SUBSCRIPTIONS) < 2) {
@@ -107,6 +117,7 @@ static void tear_down(void)
     pipeline_destroy(&pipeline, 0);
     cr_assert_null(pipeline);
     pipeline_destroy(&pipeline, 0);
+    feed_destroy(&feed);
 }
 
 TestSuite(pipeline, .init = set_up, .fini = tear_down);
@@ -158,6 +169,69 @@ Test(pipeline, numbers_counts_and_stamps_in_every_view)
     cr_assert_eq(metrics_get(METRIC_EVENTS), 3);
     cr_assert_eq(metrics_get(METRIC_MESSAGES), 7);
     cr_assert_eq(metrics_get(METRIC_EVENTS_UNKNOWN), 0);
+}
+
+static unsigned objects_fed;
+
+static void on_object(void *owner, unsigned node, enum object_kind kind, const char *id,
+                      size_t length, bool has_ended)
+{
+    cr_assert_eq(owner, &config);
+    cr_assert_eq(node, 1);
+    cr_assert_eq(kind, OBJECT_CHANNEL);
+    cr_assert(length == 3 && memcmp(id, "1.2", 3) == 0);
+    cr_assert_eq(has_ended, objects_fed == 1);
+    objects_fed++;
+}
+
+static void on_link(void *owner, unsigned node, unsigned application, enum feed_link state,
+                    const char *detail)
+{
+    cr_assert_fail("no link: %p %u %u %d %s", owner, node, application, (int)state, detail);
+}
+
+static unsigned answers_fed;
+
+static void on_answer(void *owner, uint64_t number, char *text, size_t length, bool was_sent)
+{
+    cr_assert_eq(owner, &config);
+    cr_assert_eq(number, answers_fed);
+    cr_assert(text == NULL && length == 0 && !was_sent);
+    answers_fed++;
+}
+
+static const struct feed_handler feed_handler = {on_object, on_link, on_answer};
+
+/* Whoever sees the event may send a command at once. */
+Test(pipeline, tells_the_command_thread_before_the_subscribers)
+{
+    receive(start);
+    cr_assert_eq(fed_before, 1);
+    receive(end);
+    cr_assert_eq(fed_before, 2);
+    feed_take(feed, &feed_handler, &config);
+    cr_assert_eq(objects_fed, 2);
+    /* What the bridge says itself and what answers its own requests teaches nothing. */
+    pipeline_publish_own(pipeline, "pbx1", own_event_create("ArizmqGap", "ivr", "pbx1", 1));
+    receive("{\"type\":\"RESTResponse\",\"request_id\":\"arizmq-1-1\"}");
+    feed_take(feed, &feed_handler, &config);
+    cr_assert_eq(objects_fed, 2);
+    cr_assert_eq(feed_events(feed, 1), 2);
+}
+
+Test(pipeline, a_beat_hands_over_what_the_feed_held_back)
+{
+    enum { ANSWERS = 200 };
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        feed_answer(feed, i, NULL, 0, false);
+    }
+    feed_take(feed, &feed_handler, &config);
+    cr_assert_lt(answers_fed, ANSWERS, "it all fitted, which proves nothing");
+    for (unsigned i = 0; i < 20; i++) {
+        pipeline_beat(pipeline);
+        feed_take(feed, &feed_handler, &config);
+    }
+    cr_assert_eq(answers_fed, ANSWERS);
 }
 
 #define TEXT(literal) literal, sizeof(literal) - 1
@@ -321,22 +395,22 @@ Test(pipeline_create, names_what_cannot_be_bound, .init = make_config)
     publish[0].endpoint = "tcp://127.0.0.1:*";
     publish[1].endpoint = "carrier://pigeon";
     struct pipeline *none = NULL;
-    cr_assert_eq(pipeline_create(&config, &none, error, sizeof error), ARIZMQ_EIO);
+    cr_assert_eq(pipeline_create(&config, NULL, &none, error, sizeof error), ARIZMQ_EIO);
     cr_assert_str_eq(error, "publish[1]: cannot bind carrier://pigeon: Protocol not supported");
     cr_assert_null(none);
 
     publish[0].endpoint = "inproc://twice";
     publish[1].endpoint = "inproc://twice";
-    cr_assert_eq(pipeline_create(&config, &none, error, sizeof error), ARIZMQ_EIO);
+    cr_assert_eq(pipeline_create(&config, NULL, &none, error, sizeof error), ARIZMQ_EIO);
     cr_assert_str_eq(error, "publish[1]: cannot bind inproc://twice: Address already in use");
 
     publish[0].endpoint = "inproc://third";
     publish[1].topic = "{typ}/";
-    cr_assert_eq(pipeline_create(&config, &none, error, sizeof error), ARIZMQ_EINVALID);
+    cr_assert_eq(pipeline_create(&config, NULL, &none, error, sizeof error), ARIZMQ_EINVALID);
     cr_assert_str_eq(error, "publish[1]: \"{typ}/\" is no topic template");
 
     is_memory_gone = 1;
-    cr_assert_eq(pipeline_create(&config, &none, error, sizeof error), ARIZMQ_ENOMEM);
+    cr_assert_eq(pipeline_create(&config, NULL, &none, error, sizeof error), ARIZMQ_ENOMEM);
     is_memory_gone = 0;
     cr_assert_str_eq(error, "no memory for the pipeline");
     cr_assert_null(none);
@@ -346,7 +420,7 @@ Test(pipeline_create, names_what_cannot_be_bound, .init = make_config)
     publish[1].topic = NULL;
     int result = ARIZMQ_EIO;
     while (result == ARIZMQ_EIO) {
-        result = pipeline_create(&config, &none, error, sizeof error);
+        result = pipeline_create(&config, NULL, &none, error, sizeof error);
         cr_assert(result == ARIZMQ_OK || strstr(error, "Address already in use") != NULL, "%s",
                   error);
     }

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * `arizmq nodes`: asks the gateway for arizmq/nodes and writes a line for each Asterisk, in
+ * columns, or the body as it came. What a member lacks is shown as a dash.
+ */
+#include "cli/nodes.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "arizmq/error.h"
+#include "cli/client.h"
+#include "cli/client_options.h"
+#include "cli/exit_status.h"
+#include "cli/manual.h"
+#include "cli/pretty.h"
+#include "cli/text.h"
+
+enum { KEY_JSON = 0x100 };
+
+struct nodes_options {
+    struct client_options client;
+    bool is_json;
+};
+
+static const struct manual nodes_manual = {
+    .name = "arizmq nodes",
+    .summary = "show which Asterisks arizmqd is connected to",
+    .synopsis = "arizmq nodes [OPTION]...\n",
+    .description =
+        "Asks the gateway of arizmqd about its nodes and shows a line for each: its state and for\n"
+        "how long (by the clock here), Asterisk's version, the state of each application, calls,\n"
+        "events and commands per second, commands under way, and the last error, of the node or\n"
+        "of an application.\n"
+        "\n" CLIENT_OPTIONS_ENVIRONMENT,
+    .examples = "arizmq nodes\n"
+                "arizmq nodes --json | jq -r '.nodes[] | select(.state != \"up\") | .name'\n"
+                "arizmq nodes > /dev/null || echo \"something is down\"\n",
+    .exit_status = "0    every node is up, and no application is down (standby is not down)\n"
+                   "1    no reply, or one that is not understood; or the output could not be "
+                   "written\n"
+                   "2    an option or argument is wrong\n"
+                   "3    a node or an application is down\n"
+                   "4    4xx: the bridge refused the request\n"
+                   "5    5xx: the bridge failed\n"
+                   "130  ended by Ctrl-C\n",
+};
+
+static const struct argp_option option_list[] = {
+    {"json", KEY_JSON, NULL, 0, "Write the reply's body as it came", 1}, MANUAL_OPTIONS, {0}};
+static error_t parse_option(int key, char *argument, struct argp_state *state);
+static const struct argp_child children[] = {{.argp = &client_options_parser, .group = 0}, {0}};
+static const struct argp parser = {
+    .options = option_list, .parser = parse_option, .children = children};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    struct nodes_options *options = state->input;
+    switch (key) {
+    case KEY_JSON:
+        options->is_json = true;
+        return 0;
+    case MANUAL_KEY_HELP:
+        manual_write(stdout, &nodes_manual, &parser);
+        exit(EXIT_STATUS_OK);
+    case MANUAL_KEY_USAGE:
+        manual_write_usage(stdout, &nodes_manual);
+        exit(EXIT_STATUS_OK);
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->client;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_failure(state, EXIT_STATUS_USAGE, 0, "\"%s\": no argument is allowed", argument);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* How long ago the time of day was, in its two largest units. */
+static void write_since(FILE *out, const json_t *node)
+{
+    const char *text = json_string_value(json_object_get(node, "since"));
+    struct tm utc = {0};
+    const char *rest = text == NULL ? NULL : strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
+    if (rest == NULL) {
+        putc('-', out);
+        return;
+    }
+    if (*rest == '.') {
+        rest += 1 + strspn(rest + 1, "0123456789");
+    }
+    struct tm zone = {0};
+    long offset_s = strptime(rest, "%z", &zone) == NULL ? 0 : zone.tm_gmtoff;
+    long long s = (long long)time(NULL) - (long long)timegm(&utc) + offset_s;
+    s = s < 0 ? 0 : s;
+    if (s < 60) {
+        fprintf(out, "%llds", s);
+    } else if (s < 3600) {
+        fprintf(out, "%lldm%02llds", s / 60, s % 60);
+    } else if (s < 86400) {
+        fprintf(out, "%lldh%02lldm", s / 3600, s / 60 % 60);
+    } else {
+        fprintf(out, "%lldd%02lldh", s / 86400, s / 3600 % 24);
+    }
+}
+
+static void write_text(FILE *out, const json_t *object, const char *name)
+{
+    const json_t *text = json_object_get(object, name);
+    if (json_string_length(text) == 0) {
+        putc('-', out);
+        return;
+    }
+    text_write_clean(out, json_string_value(text), json_string_length(text), "");
+}
+
+static void write_name(FILE *out, const json_t *node)
+{
+    write_text(out, node, "name");
+}
+
+static void write_state(FILE *out, const json_t *node)
+{
+    write_text(out, node, "state");
+}
+
+static void write_version(FILE *out, const json_t *node)
+{
+    write_text(out, node, "version");
+}
+
+static void write_apps(FILE *out, const json_t *node)
+{
+    const json_t *apps = json_object_get(node, "apps");
+    for (size_t i = 0; i < json_array_size(apps); i++) {
+        const json_t *app = json_array_get(apps, i);
+        fputs(i > 0 ? "," : "", out);
+        write_text(out, app, "name");
+        putc(':', out);
+        write_text(out, app, "state");
+    }
+    fputs(json_array_size(apps) == 0 ? "-" : "", out);
+}
+
+static void write_number(FILE *out, const json_t *node, const char *name, int decimals)
+{
+    const json_t *number = json_object_get(node, name);
+    if (json_is_number(number)) {
+        fprintf(out, "%.*f", decimals, json_number_value(number));
+    } else {
+        putc('-', out);
+    }
+}
+
+static void write_calls(FILE *out, const json_t *node)
+{
+    write_number(out, node, "calls", 0);
+}
+
+static void write_events(FILE *out, const json_t *node)
+{
+    write_number(out, node, "events_per_s", 1);
+}
+
+static void write_commands(FILE *out, const json_t *node)
+{
+    write_number(out, node, "commands_per_s", 1);
+}
+
+static void write_under_way(FILE *out, const json_t *node)
+{
+    write_number(out, node, "under_way", 0);
+}
+
+/* The node's, then those of its applications that say something else. */
+static void write_errors(FILE *out, const json_t *node)
+{
+    const char *of_node = json_string_value(json_object_get(node, "last_error"));
+    const json_t *apps = json_object_get(node, "apps");
+    const char *between = "";
+    if (of_node != NULL) {
+        write_text(out, node, "last_error");
+        between = "; ";
+    }
+    for (size_t i = 0; i < json_array_size(apps); i++) {
+        const json_t *app = json_array_get(apps, i);
+        const char *of_app = json_string_value(json_object_get(app, "last_error"));
+        if (of_app != NULL && (of_node == NULL || strcmp(of_app, of_node) != 0)) {
+            fputs(between, out);
+            write_text(out, app, "name");
+            fputs(": ", out);
+            write_text(out, app, "last_error");
+            between = "; ";
+        }
+    }
+    fputs(*between == '\0' ? "-" : "", out);
+}
+
+static const struct column {
+    const char *heading;
+    void (*write)(FILE *out, const json_t *node);
+    bool is_number; /* set to the right */
+} columns[] = {
+    {"NODE", write_name, false},          {"STATE", write_state, false},
+    {"SINCE", write_since, false},        {"VERSION", write_version, false},
+    {"APPS", write_apps, false},          {"CALLS", write_calls, true},
+    {"EV/S", write_events, true},         {"CMD/S", write_commands, true},
+    {"UNDER WAY", write_under_way, true}, {"LAST ERROR", write_errors, false},
+};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+/* Returns the cell's text for free(), the heading where `node` is NULL; NULL without memory. */
+static char *make_cell(const struct column *column, const json_t *node)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
+    if (memory == NULL) {
+        return NULL;
+    }
+    if (node == NULL) {
+        fputs(column->heading, memory);
+    } else {
+        column->write(memory, node);
+    }
+    if (fclose(memory) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* Writes headings and nodes; each column as wide as its widest cell. */
+static int write_table(const json_t *nodes)
+{
+    size_t rows = json_array_size(nodes) + 1;
+    int rc = ARIZMQ_ENOMEM;
+    int widths[COLUMNS] = {0};
+    char **cells = calloc(rows * COLUMNS, sizeof *cells);
+    for (size_t i = 0; cells != NULL && i < rows * COLUMNS; i++) {
+        const json_t *node = i < COLUMNS ? NULL : json_array_get(nodes, i / COLUMNS - 1);
+        cells[i] = make_cell(&columns[i % COLUMNS], node);
+        if (cells[i] == NULL) {
+            goto cleanup;
+        }
+        int width = (int)strlen(cells[i]);
+        widths[i % COLUMNS] = width > widths[i % COLUMNS] ? width : widths[i % COLUMNS];
+    }
+    if (cells == NULL) {
+        goto cleanup;
+    }
+    for (size_t i = 0; i < rows * COLUMNS; i++) {
+        size_t column = i % COLUMNS;
+        bool is_last = column == COLUMNS - 1;
+        int width = is_last ? 0 : widths[column];
+        printf("%*s%s", columns[column].is_number ? width : -width, cells[i],
+               is_last ? "\n" : "  ");
+    }
+    rc = ARIZMQ_OK;
+cleanup:
+    for (size_t i = 0; cells != NULL && i < rows * COLUMNS; i++) {
+        free(cells[i]);
+    }
+    free(cells);
+    return rc;
+}
+
+static bool state_is(const json_t *object, const char *state)
+{
+    const char *text = json_string_value(json_object_get(object, "state"));
+    return text != NULL && strcmp(text, state) == 0;
+}
+
+static bool something_is_down(const json_t *nodes)
+{
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *node = json_array_get(nodes, i);
+        const json_t *apps = json_object_get(node, "apps");
+        if (!state_is(node, "up")) {
+            return true;
+        }
+        for (size_t k = 0; k < json_array_size(apps); k++) {
+            if (state_is(json_array_get(apps, k), "down")) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Returns the array of nodes of the body, `*body` owning it; NULL if it is not what it should be.
+ */
+static const json_t *read_nodes(const char *bytes, size_t length, json_t **body)
+{
+    *body = pretty_parse(bytes, length);
+    const json_t *nodes = json_object_get(*body, "nodes");
+    if (!json_is_array(nodes)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        if (!json_is_object(json_array_get(nodes, i))) {
+            return NULL;
+        }
+    }
+    return nodes;
+}
+
+/* The reply of a bridge that did not answer with its nodes. */
+static int show_refusal(const struct client_reply *reply)
+{
+    size_t length = 0;
+    const char *bytes = client_reply_body(reply, &length);
+    client_reply_write_status(reply);
+    text_write_clean(stderr, bytes, length, "\n");
+    fputs(length > 0 ? "\n" : "", stderr);
+    return client_reply_exit_status(reply);
+}
+
+static int show(const char *endpoint, const struct client_reply *reply, bool is_json)
+{
+    if (client_reply_exit_status(reply) != EXIT_STATUS_OK) {
+        return show_refusal(reply);
+    }
+    size_t length = 0;
+    const char *bytes = client_reply_body(reply, &length);
+    json_t *body = NULL;
+    const json_t *nodes = read_nodes(bytes, length, &body);
+    int status = EXIT_STATUS_FAILED;
+    if (nodes == NULL) {
+        fprintf(stderr, "arizmq: %s: the reply is not understood: its body is no list of nodes\n",
+                endpoint);
+    } else if (is_json) {
+        fwrite(bytes, 1, length, stdout);
+        fputs(bytes[length - 1] != '\n' ? "\n" : "", stdout);
+        status = EXIT_STATUS_OK;
+    } else if (write_table(nodes) == ARIZMQ_OK) {
+        status = EXIT_STATUS_OK;
+    } else {
+        fputs("arizmq: no memory\n", stderr);
+    }
+    if (!client_finish_output()) {
+        status = EXIT_STATUS_FAILED;
+    } else if (status == EXIT_STATUS_OK && something_is_down(nodes)) {
+        status = EXIT_STATUS_MISSING;
+    }
+    json_decref(body);
+    return status;
+}
+
+int nodes_run(int argc, char **argv)
+{
+    struct nodes_options options = {0};
+    argp_err_exit_status = EXIT_STATUS_USAGE;
+    argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, &options);
+    client_prepare_signals();
+    char *id = client_make_id();
+    json_t *header =
+        json_pack("{s:s, s:s, s:s, s:I}", "method", "GET", "uri", "arizmq/nodes", "request_id",
+                  id != NULL ? id : "", "timeout_ms", (json_int_t)options.client.timeout_ms);
+    struct client_request request = {.endpoint = options.client.endpoint, .header = header};
+    struct client_reply reply;
+    int status = EXIT_STATUS_FAILED;
+    int rc = ARIZMQ_ENOMEM;
+    if (id == NULL || header == NULL) {
+        fputs("arizmq: no memory\n", stderr);
+    } else {
+        rc = client_exchange(&request, &reply);
+    }
+    if (rc == ARIZMQ_OK) {
+        status = show(options.client.endpoint, &reply, options.is_json);
+        client_reply_release(&reply);
+    } else if (rc == ARIZMQ_EINVALID) {
+        status = EXIT_STATUS_USAGE;
+    }
+    json_decref(header);
+    free(id);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The bridge's own resources, under arizmq/: answered here, from what the command thread knows.
+ */
+#ifndef ARIZMQ_GATEWAY_OWN_H
+#define ARIZMQ_GATEWAY_OWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <zmq.h>
+
+#include "gateway/fleet.h"
+#include "gateway/owners.h"
+#include "gateway/reply.h"
+#include "gateway/request.h"
+#include "gateway/transport.h"
+#include "ops/config.h"
+
+/* All borrowed. */
+struct own {
+    const struct config *config;
+    const struct fleet *fleet;
+    const struct owners *owners;
+    const struct transport *transport;
+    uint64_t epoch;
+};
+
+/* Whether the request is for one of them. */
+bool own_is_meant(const struct request *request);
+
+/* Answers it: fills `reply` but for elapsed_ns, and initialises *body. Shapes:
+ * schemas/arizmq-info.schema.json, schemas/arizmq-nodes.schema.json. */
+void own_answer(const struct own *self, const struct request *request, struct reply *reply,
+                zmq_msg_t *body);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Which node gets a request. The gateway asks once for each request, after the feed was taken and
+ * the request's ids were read; fleet and owners are only looked at. A refusal says what is wrong,
+ * where, and what would help.
+ */
+#include "gateway/route.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <unistr.h>
+
+enum {
+    ROUTE_TEXT_BYTES = 64,  /* of a foreign text in a message: enough to know it by */
+    ROUTE_LIST_BYTES = 300, /* of a list in a message: what to do must still fit behind it */
+};
+
+/* What a request's mentions are to the decision. */
+enum route_class { ROUTE_NAMED, ROUTE_GUESSED, ROUTE_CHOSEN };
+
+/* What the owners know of the mentions of one class. */
+struct route_survey {
+    unsigned known;
+    bool is_conflict; /* more than one node has them */
+    unsigned node;    /* else: the one that has them */
+    unsigned told;    /* of the known: named in the message */
+};
+
+/* --- Messages */
+
+/* Appends what has room. Foreign text is for say_text(). */
+__attribute__((format(printf, 2, 3))) static void say(struct route *route, const char *format, ...)
+{
+    char *message = route->refusal.message;
+    size_t used = strlen(message);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message + used, REQUEST_ERROR_SIZE - used, format, arguments);
+    va_end(arguments);
+}
+
+/* A list in the message may grow by one more. */
+static bool has_room(const struct route *route)
+{
+    return strlen(route->refusal.message) < ROUTE_LIST_BYTES;
+}
+
+/* Appends a text of any bytes as valid UTF-8 on one line: what is not becomes a question mark, and
+ * a long one is cut between characters. */
+static void say_text(struct route *route, const char *bytes, size_t length)
+{
+    char clean[ROUTE_TEXT_BYTES + sizeof "..."];
+    size_t used = 0;
+    size_t at = 0;
+    while (at < length) {
+        ucs4_t character = 0;
+        int size = u8_mbtoucr(&character, (const uint8_t *)bytes + at, length - at);
+        bool is_plain = size > 0 && character >= 0x20 && character != 0x7f;
+        size_t advance = size > 0 ? (size_t)size : 1;
+        size_t room = is_plain ? advance : 1;
+        if (used + room > ROUTE_TEXT_BYTES) {
+            break;
+        }
+        memcpy(clean + used, is_plain ? bytes + at : "?", room);
+        used += room;
+        at += advance;
+    }
+    if (used > REQUEST_ERROR_SIZE - sizeof "..." - strlen(route->refusal.message)) {
+        return; /* the message ends before it */
+    }
+    clean[used] = '\0';
+    say(route, "%s%s", clean, at < length ? "..." : "");
+}
+
+static void say_string(struct route *route, const char *text)
+{
+    say_text(route, text, strlen(text));
+}
+
+static void refuse(struct route *route, enum reply_error error)
+{
+    route->verdict = ROUTE_REFUSED;
+    route->has_node = false;
+    route->refusal.error = error;
+    route->refusal.message[0] = '\0';
+}
+
+static const char *node_name(const struct fleet *fleet, unsigned node)
+{
+    return fleet->nodes[node].config->name;
+}
+
+/* Names the nodes for which `wanted` says so: "pbx1, pbx2". Returns how many there are. */
+static unsigned say_nodes(struct route *route, const struct fleet *fleet,
+                          bool (*wanted)(const struct fleet *fleet, unsigned node, const char *app),
+                          const char *app)
+{
+    unsigned count = 0;
+    unsigned told = 0;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (wanted(fleet, i, app)) {
+            if (has_room(route)) {
+                say(route, "%s%s", count > 0 ? ", " : "", node_name(fleet, i));
+                told++;
+            }
+            count++;
+        }
+    }
+    if (told < count) {
+        say(route, " and %u more", count - told);
+    }
+    return count;
+}
+
+static bool is_any(const struct fleet *fleet, unsigned node, const char *app)
+{
+    (void)fleet, (void)node, (void)app;
+    return true;
+}
+
+static bool is_down(const struct fleet *fleet, unsigned node, const char *app)
+{
+    (void)app;
+    return !fleet_is_up(fleet, node);
+}
+
+/* --- One node */
+
+static void refuse_down(struct route *route, const struct fleet *fleet, unsigned node)
+{
+    refuse(route, REPLY_NODE_DOWN);
+    route->node = node;
+    route->has_node = true;
+    say(route, "node %s is down", node_name(fleet, node));
+    const struct fleet_node *down = &fleet->nodes[node];
+    for (unsigned i = 0; i < down->config->apps_count; i++) {
+        if (down->apps[i].last_error[0] != '\0') {
+            say(route, " (");
+            say_string(route, down->apps[i].last_error);
+            say(route, ")");
+            break;
+        }
+    }
+    say(route, "; nothing was sent: try again when it is up");
+}
+
+static void send_to(struct route *route, const struct fleet *fleet, unsigned node)
+{
+    if (!fleet_is_up(fleet, node)) {
+        refuse_down(route, fleet, node);
+        return;
+    }
+    route->verdict = ROUTE_TO_NODE;
+    route->node = node;
+    route->has_node = true;
+}
+
+static void send_to_named(struct route *route, const struct fleet *fleet, const char *name)
+{
+    int node = fleet_find(fleet, name);
+    if (node >= 0) {
+        send_to(route, fleet, (unsigned)node);
+        return;
+    }
+    refuse(route, REPLY_NO_SUCH_NODE);
+    say(route, "no node is named \"");
+    say_string(route, name);
+    say(route, "\"; use one of ");
+    say_nodes(route, fleet, is_any, NULL);
+}
+
+/* --- Owners */
+
+static enum route_class class_of(const struct mention *mention)
+{
+    if (mention->is_guess) {
+        return ROUTE_GUESSED;
+    }
+    return mention->is_chosen ? ROUTE_CHOSEN : ROUTE_NAMED;
+}
+
+static void say_owner(struct route *route, const struct fleet *fleet, const struct mention *mention,
+                      unsigned kind, const struct owners_found *found)
+{
+    bool is_first = route->refusal.message[0] == '\0';
+    say(route, "%s%s \"", is_first ? "" : ", ", object_kind_names[kind]);
+    say_text(route, mention->id, mention->length);
+    say(route, "\" %s on", found->has_ended ? "was" : "is");
+    for (unsigned i = 0; i < found->count; i++) {
+        say(route, "%s %s", i > 0 ? " and" : "", node_name(fleet, found->node[i]));
+    }
+}
+
+/* Asks the owners for one mention as one kind; tells in `explain`, unless it is NULL. An id to be
+ * chosen again after its object has ended binds nobody. */
+static void survey_one(struct route_survey *survey, const struct fleet *fleet,
+                       const struct owners *owners, const struct mention *mention, unsigned kind,
+                       struct route *explain)
+{
+    struct owners_found found;
+    owners_find(owners, (enum object_kind)kind, mention->id, mention->length, &found);
+    if (found.count == 0 || (found.has_ended && class_of(mention) == ROUTE_CHOSEN)) {
+        return;
+    }
+    survey->is_conflict = survey->is_conflict || found.count > 1 ||
+                          (survey->known > 0 && survey->node != found.node[0]);
+    survey->node = found.node[0];
+    survey->known++;
+    if (explain != NULL && has_room(explain)) {
+        survey->told++;
+        say_owner(explain, fleet, mention, kind, &found);
+    }
+}
+
+static struct route_survey survey_class(const struct fleet *fleet, const struct owners *owners,
+                                        const struct mentions *mentions, enum route_class class,
+                                        struct route *explain)
+{
+    struct route_survey survey = {0};
+    for (unsigned i = 0; i < mentions->count; i++) {
+        const struct mention *mention = &mentions->item[i];
+        if (class_of(mention) != class) {
+            continue;
+        }
+        unsigned first = mention->kind == MENTION_ANY_KIND ? OBJECT_CHANNEL : mention->kind;
+        unsigned last = mention->kind == MENTION_ANY_KIND ? OBJECT_RECORDING : mention->kind;
+        for (unsigned kind = first; kind <= last; kind++) {
+            survey_one(&survey, fleet, owners, mention, kind, explain);
+        }
+    }
+    return survey;
+}
+
+/* Goes by the owners of one class. Returns false where nobody is known to have any of it. */
+static bool send_to_owner(struct route *route, const struct fleet *fleet,
+                          const struct owners *owners, const struct mentions *mentions,
+                          enum route_class class)
+{
+    struct route_survey survey = survey_class(fleet, owners, mentions, class, NULL);
+    if (survey.known == 0) {
+        return false;
+    }
+    if (!survey.is_conflict) {
+        send_to(route, fleet, survey.node);
+        return true;
+    }
+    refuse(route, REPLY_CONFLICT);
+    survey = survey_class(fleet, owners, mentions, class, route);
+    if (survey.told < survey.known) {
+        say(route, " and %u more", survey.known - survey.told);
+    }
+    say(route, "; a command runs on one node: send one for each, or say which in \"node\"");
+    return true;
+}
+
+static const struct mention *first_named(const struct mentions *mentions)
+{
+    for (unsigned i = 0; i < mentions->count; i++) {
+        if (class_of(&mentions->item[i]) == ROUTE_NAMED) {
+            return &mentions->item[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- No owner */
+
+static void send_unknown(struct route *route, const struct fleet *fleet,
+                         const struct request *request, const struct mention *mention)
+{
+    if (request_is_safe(request) && fleet->up > 0) {
+        route->verdict = ROUTE_ASK_ALL;
+        return;
+    }
+    bool may_be_down = fleet->up < fleet->count;
+    refuse(route, may_be_down ? REPLY_NODE_DOWN : REPLY_NO_SUCH_OBJECT);
+    say(route, "no node is known to have %s \"", object_kind_names[mention->kind]);
+    say_text(route, mention->id, mention->length);
+    if (!may_be_down) {
+        say(route, "\"; check the id, or say in \"node\" where it is to be looked for");
+        return;
+    }
+    say(route, "\", and these are down that may have it: ");
+    route->has_node = say_nodes(route, fleet, is_down, NULL) == 1;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        route->node = fleet_is_up(fleet, i) ? route->node : i;
+    }
+    say(route, "; nothing was sent: try again when they are up");
+}
+
+static bool is_free(const struct fleet *fleet, unsigned node, const char *app)
+{
+    return app == NULL ? fleet_is_up(fleet, node) : fleet_app_is_up(fleet, node, app);
+}
+
+/* The least loaded of the nodes that are up, as `app` where that is not NULL; or -1. */
+static int least_loaded(const struct fleet *fleet, const struct owners *owners, const char *app)
+{
+    int best = -1;
+    unsigned best_calls = 0;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        unsigned calls = owners_calls(owners, i);
+        if (is_free(fleet, i, app) &&
+            (best < 0 || calls < best_calls ||
+             (calls == best_calls && fleet->nodes[i].under_way < fleet->nodes[best].under_way))) {
+            best = (int)i;
+            best_calls = calls;
+        }
+    }
+    return best;
+}
+
+static bool any_has_app(const struct fleet *fleet, const char *app)
+{
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (fleet_has_app(fleet, i, app)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void send_to_any(struct route *route, const struct fleet *fleet, const struct owners *owners,
+                        const struct request *request, const struct mentions *mentions)
+{
+    bool is_configured = mentions->app != NULL && any_has_app(fleet, mentions->app);
+    if (request->app != NULL && !is_configured) {
+        refuse(route, REPLY_NO_SUCH_NODE);
+        say(route, "no node is configured to be application \"");
+        say_string(route, request->app);
+        say(route, "\"; say in \"node\" which one is meant: ");
+        say_nodes(route, fleet, is_any, NULL);
+        return;
+    }
+    const char *app = is_configured ? mentions->app : NULL;
+    int node = least_loaded(fleet, owners, app);
+    if (node >= 0) {
+        send_to(route, fleet, (unsigned)node);
+        return;
+    }
+    refuse(route, REPLY_NODE_DOWN);
+    if (app == NULL) {
+        say(route, "no node is up: ");
+        say_nodes(route, fleet, is_any, NULL);
+        say(route, "; nothing was sent: try again when one is up");
+        return;
+    }
+    say(route, "no node is connected as application \"");
+    say_string(route, app);
+    say(route, "\", which is for ");
+    say_nodes(route, fleet, fleet_has_app, app);
+    say(route, "; nothing was sent: try again later, or say in \"node\" which");
+}
+
+void route_find(const struct fleet *fleet, const struct owners *owners,
+                const struct request *request, const struct mentions *mentions, struct route *out)
+{
+    out->has_node = false;
+    out->node = 0;
+    if (request->node != NULL) {
+        send_to_named(out, fleet, request->node);
+        return;
+    }
+    if (fleet->count == 1) {
+        send_to(out, fleet, 0);
+        return;
+    }
+    if (send_to_owner(out, fleet, owners, mentions, ROUTE_NAMED) ||
+        send_to_owner(out, fleet, owners, mentions, ROUTE_GUESSED) ||
+        send_to_owner(out, fleet, owners, mentions, ROUTE_CHOSEN)) {
+        return;
+    }
+    const struct mention *unknown = first_named(mentions);
+    if (unknown != NULL) {
+        send_unknown(out, fleet, request, unknown);
+        return;
+    }
+    send_to_any(out, fleet, owners, request, mentions);
+}

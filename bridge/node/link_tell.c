@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What a link tells others of itself: the gauges, the command thread (gateway/feed.h) and, where a
+ * connection has ended, the subscribers. The other parts of the link call it at each change; the
+ * command thread hears only what is new to it, and hears it before the subscribers do.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "node/link_private.h"
+#include "ops/log.h"
+#include "ops/metrics.h"
+#include "publish/own_event.h"
+
+static const char *const reason_words[] = {
+    [LINK_CLOSED_BY_PEER] = "closed_by_peer",
+    [LINK_CONNECTION_LOST] = "connection_lost",
+    [LINK_LIVENESS] = "liveness",
+    [LINK_FRAME_STALLED] = "frame_stalled",
+    [LINK_PROTOCOL_ERROR] = "protocol_error",
+    [LINK_INVALID_UTF8] = "invalid_utf8",
+    [LINK_REPLACED] = "replaced",
+    [LINK_STOPPING] = "stopping",
+};
+
+static void tell(struct link *link, enum feed_link state, const char *detail)
+{
+    char shortened[sizeof link->told_detail];
+    snprintf(shortened, sizeof shortened, "%s", detail);
+    if (state == link->told && strcmp(shortened, link->told_detail) == 0) {
+        return; /* nothing new */
+    }
+    link->told = state;
+    memcpy(link->told_detail, shortened, sizeof shortened);
+    feed_link_state(link->environment->feed, link->node_index, link->application_index, state,
+                    shortened);
+}
+
+void link_tell_down(struct link *self, const char *detail)
+{
+    tell(self, FEED_LINK_DOWN, detail);
+}
+
+void link_tell_end(struct link *self, enum link_reason reason, const char *detail)
+{
+    char text[sizeof self->told_detail];
+    snprintf(text, sizeof text, "%s: %s", reason_words[reason], detail);
+    tell(self, FEED_LINK_DOWN, text);
+}
+
+void link_set_state(struct link *self, enum link_state state)
+{
+    static const struct {
+        enum link_state state;
+        enum metric gauge;
+    } gauges[] = {{LINK_UP, METRIC_LINKS_UP}, {LINK_STANDBY, METRIC_LINKS_STANDBY}};
+    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++) {
+        uint64_t value = metrics_get(gauges[i].gauge);
+        value += (state == gauges[i].state) ? 1 : 0;
+        value -= (self->state == gauges[i].state) ? 1 : 0;
+        metrics_set(gauges[i].gauge, value);
+    }
+    self->state = state;
+    if (state == LINK_UP) {
+        tell(self, FEED_LINK_UP, "");
+    } else if (state == LINK_STANDBY) {
+        tell(self, FEED_LINK_STANDBY, "another client has taken the application");
+    }
+}
+
+void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail)
+{
+    metrics_add(METRIC_DISCONNECTS, 1);
+    log_write(reason == LINK_STOPPING ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node_disconnected",
+              "%s: %s: %s", self->label, reason_words[reason], detail);
+    link_tell_end(self, reason, detail);
+    link_mark_incomplete(self);
+    /* A connection that outlived the pause before it was a good one. */
+    if (clock_monotonic_ms() - self->up_since_ms > self->retry_delay_ms) {
+        self->retry_count = 0;
+    }
+    json_t *json = own_event_create("ArizmqNodeDisconnected", self->application, self->node->name,
+                                    clock_wall_ns());
+    json_object_set_new(json, "reason", json_string(reason_words[reason]));
+    json_object_set_new(json, "detail", json_string(detail));
+    pipeline_publish_own(self->environment->pipeline, self->node->name, json);
+}
