@@ -20,7 +20,7 @@ import urllib.parse
 
 from asterisk_stage import Client, Failed, Stage, call, check
 from gateway import Direct, Gateway, answer_of
-from operations_scene import MODULE, Scene
+from operations_scene import Scene
 
 TABLE = pathlib.Path(__file__).with_suffix(".json")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -158,10 +158,7 @@ class Comparison:
         prefix = f"{row.number:03}-{side}-"
         names = {}
         for need in row.needs:
-            names[need] = MODULE if need == "unloaded" else prefix + need
-            getattr(self.scene, need)(names[need])
-            if need == "incoming":
-                names[need] += "-near-far"
+            names[need] = getattr(self.scene, need)(prefix + need) or prefix + need
         return prefix, names
 
     def answers(self, row):
@@ -247,6 +244,7 @@ def run(program, release, rest):
             ivr.socket.close()
         else:
             gateway.close()
+        scene.phone.close()
         other.socket.close()
 
 
