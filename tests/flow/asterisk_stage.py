@@ -144,6 +144,7 @@ class Client:
 class Bridge:
     def __init__(self, program, directory, asterisk, node="", url=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="bridge-", dir=directory))
+        self.gateway = f"ipc://{self.directory}/gateway"
         config = self.directory / "arizmqd.yaml"
         config.write_text(
             f"nodes:\n  - name: pbx1\n    url: {url or asterisk.values['url']}\n"
@@ -152,7 +153,7 @@ class Bridge:
             f"    backoff_min_ms: 50\n    backoff_max_ms: 200\n{node}"
             f"publish:\n  - {{view: events, endpoint: 'ipc://{self.directory}/events'}}\n"
             f"  - {{view: objects, endpoint: 'ipc://{self.directory}/objects'}}\n"
-            f"gateway: {{endpoint: 'ipc://{self.directory}/gateway'}}\n"
+            f"gateway: {{endpoint: '{self.gateway}'}}\n"
             "heartbeat_ms: 100\n")
         self.log = self.directory / "log"
         environment = {name: value for name, value in os.environ.items()

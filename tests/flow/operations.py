@@ -233,7 +233,7 @@ def run(program, release, rest):
             bridge = stage.bridge(f"    rest: {rest}\n")
             bridge.join()
             bridge.wait_for_log("node_connected")
-            gateway = Gateway(bridge.commands)
+            gateway = Gateway(bridge.gateway)
         scene = Scene(stage.asterisk, direct, "ivr")
         scene.clear([])
         comparison = Comparison(direct, scene, None, release)

@@ -112,7 +112,7 @@ class Scene:
         self.wait_for_application(name)
 
     def call(self, _):
-        """alice calls; her media is known, though nobody has answered."""
+        """alice calls and is answered, which she does not confirm; so her media is known."""
         self.phone.call(self.app)
 
         def of_alice():
@@ -120,7 +120,7 @@ class Scene:
                          if channel["name"].startswith("PJSIP/alice-")), None)
         channel = wait_until("alice's call", of_alice)
         self.wait_for_application(channel)
-        self.direct.must("POST", f"/channels/{channel}/progress")
+        self.direct.must("POST", f"/channels/{channel}/answer")
         wait_until("alice's media", lambda: self.is_there(f"/channels/{channel}/rtp_statistics"))
         return channel
 
