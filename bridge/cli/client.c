@@ -100,11 +100,9 @@ static int send_request(const struct attempt *self)
 static int attempt_open(struct attempt *self, void *context, unsigned number)
 {
     const int linger_ms = 0;
-    const int ipv6 = 1;
     self->socket = zmq_socket(context, ZMQ_DEALER);
     if (self->socket == NULL ||
         zmq_setsockopt(self->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms) != 0 ||
-        zmq_setsockopt(self->socket, ZMQ_IPV6, &ipv6, sizeof ipv6) != 0 ||
         open_monitor(self, context, number) != ARIZMQ_OK) {
         return ARIZMQ_EIO;
     }
@@ -213,15 +211,22 @@ static void tell_no_reply(const struct attempt *self, unsigned left)
     }
 }
 
+/* Shows the beginning of `value` where it is text. */
 static int refuse_reply(const struct attempt *self, const char *reason, const char *value,
                         size_t length)
 {
-    const size_t shown_max = 80;
+    enum { SHOWN_MAX = 80 };
+    json_t *text = json_stringn(value, length); /* NULL unless it is UTF-8 */
     fprintf(stderr, "arizmq: %s: the reply is not understood: %s", self->request->endpoint, reason);
-    if (value != NULL) {
-        fputs(" \"", stderr);
-        text_write_clean(stderr, value, length < shown_max ? length : shown_max, "");
-        fputs(length > shown_max ? "…\"" : "\"", stderr);
+    if (text != NULL) {
+        size_t shown = length < SHOWN_MAX ? length : SHOWN_MAX;
+        while (shown < length && shown > 0 && ((unsigned char)value[shown] & 0xc0) == 0x80) {
+            shown--;
+        }
+        fputs(": \"", stderr);
+        text_write_clean(stderr, value, shown, "");
+        fputs(shown < length ? "…\"" : "\"", stderr);
+        json_decref(text);
     }
     fputc('\n', stderr);
     return ARIZMQ_EIO;
@@ -246,12 +251,12 @@ static int read_reply(struct attempt *self, struct client_reply *out)
     const char *asked = member_text(self->request->header, "request_id", "");
     const char *id = member_text(header, "request_id", asked);
     if (!json_is_object(header)) {
-        rc = refuse_reply(self, "its header is no JSON object:", text, length);
+        rc = refuse_reply(self, "its header is no JSON object", text, length);
     } else if (!json_is_integer(status) || json_integer_value(status) < 100 ||
                json_integer_value(status) > 599) {
-        rc = refuse_reply(self, "its header has no status_code from 100 to 599:", text, length);
+        rc = refuse_reply(self, "its header has no status_code from 100 to 599", text, length);
     } else if (strcmp(id, asked) != 0) {
-        rc = refuse_reply(self, "it is the reply to another request_id:", id, strlen(id));
+        rc = refuse_reply(self, "it is the reply to another request_id", id, strlen(id));
     }
     if (rc != ARIZMQ_OK) {
         json_decref(header);

@@ -43,8 +43,9 @@ static const struct manual req_manual = {
         "indented, its numbers and strings left as they came; any other is written as it is, but\n"
         "not to a terminal if it is not text.\n"
         "\n"
-        "Every request has a request_id, under which the bridge runs a command once: an attempt\n"
-        "of --retry, or a repetition with --request-id, gets the reply to the first.\n"
+        "Every request has a request_id, under which the bridge runs a command once for some time\n"
+        "(gateway.once_window_ms of its configuration): an attempt of --retry, or a repetition\n"
+        "with --request-id, gets the reply to the first.\n"
         "\n" CLIENT_OPTIONS_ENVIRONMENT,
     .examples = "arizmq req GET channels\n"
                 "arizmq req POST channels/1690.12/play media=sound:hello-world\n"

@@ -288,6 +288,10 @@ static void refuse_frames(struct command *command, enum door_verdict verdict)
 {
     char text[COMMAND_MESSAGE_SIZE];
     if (verdict == DOOR_TOO_LARGE) {
+        /* Only for its request_id, so that the client knows what the reply is to. */
+        struct request_refusal ignored;
+        request_read(frame_span(&command->message.header), (struct span){NULL, 0},
+                     &command->commands->config->gateway, &command->request, &ignored);
         snprintf(text, sizeof text,
                  "the request has %zu bytes; at most %u are taken (gateway.max_request_bytes)",
                  command->message.bytes, command->commands->config->gateway.max_request_bytes);

@@ -117,7 +117,9 @@ static void settle(struct command *command, const struct reply *reply, zmq_msg_t
     if (request_id == NULL) {
         return;
     }
-    HASH_DEL(commands->by_id, command);
+    if (command->hh.tbl != NULL) {
+        HASH_DEL(commands->by_id, command);
+    }
     if (is_kept) {
         struct reply timed = *reply;
         timed.elapsed_ns = clock_monotonic_ns() - command->received_ns;
@@ -245,9 +247,17 @@ static void answer_of_one(struct command *command, unsigned node, struct exchang
                    answer->error);
 }
 
-/* Every node has been asked, and none had it. */
+/* Every node that is up has been asked, and none had it. */
 static void end_of_all(struct command *command)
 {
+    const struct fleet *fleet = command->commands->fleet;
+    for (unsigned node = 0; node < fleet->count && !command->has_doubt; node++) {
+        if (!fleet_is_up(fleet, node)) {
+            command->has_doubt = true;
+            command->doubt = REPLY_NODE_DOWN;
+            command->doubt_node = node;
+        }
+    }
     if (command->has_doubt) {
         const char *node = node_name(command, command->doubt_node);
         command_refuse(command, command->doubt, node, false,

@@ -5,6 +5,8 @@
 #ifndef ARIZMQ_GATEWAY_COMMAND_PRIVATE_H
 #define ARIZMQ_GATEWAY_COMMAND_PRIVATE_H
 
+/* Without memory an entry is not added, and its hh.tbl stays NULL. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "gateway/command.h"

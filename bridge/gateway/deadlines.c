@@ -104,6 +104,7 @@ static void collect(struct deadlines *self, size_t slot, uint64_t tick)
     DL_FOREACH_SAFE(self->slots[slot], deadline, next)
     {
         if (deadline->tick <= tick) {
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in there */
             DL_DELETE(self->slots[slot], deadline);
             DL_APPEND(self->due, deadline);
         }

@@ -24,8 +24,9 @@
 #include "ops/metrics.h"
 
 enum {
-    TOLD_SLOTS = 4096,                      /* a power of two */
-    KINDS_TOLD_COUNT = OBJECT_RECORDING + 1 /* the first ones: channel, bridge, playback, … */
+    TOLD_SETS = 1024,                  /* a power of two */
+    TOLD_WAYS = 8,                     /* of 8 bytes: a cache line in all */
+    KINDS_TOLD = OBJECT_RECORDING + 1, /* the first ones: channel, bridge, playback, recording */
 };
 
 static const uint64_t second_ns = 1000000000U;
@@ -70,12 +71,12 @@ struct feed {
     int fd;
     /* An eventfd write is under way or has not been read yet, so that another is not needed. */
     _Atomic bool is_woken;
-    unsigned nodes_count;
     _Atomic uint64_t *events; /* of each node; written by the event thread */
 
-    /* Event thread only. What was told within this second: each slot holds one object's hash mixed
-     * with the second, so that a new second makes all of them stale at once. 0: nothing. */
-    uint64_t told[TOLD_SLOTS];
+    /* Event thread only. What was told within this second: the hash of an object chooses a set, its
+     * mark in there is the hash mixed with the second, so that a new second makes all marks stale
+     * at once. The latest marks stand first; the last one leaves. 0: none. */
+    uint64_t told[TOLD_SETS][TOLD_WAYS];
     struct held *held; /* links and answers in their order; those in the queue come before them */
 };
 
@@ -86,7 +87,6 @@ int feed_create(const struct config *config, struct feed **out)
         return ARIZMQ_ENOMEM;
     }
     feed->room = config->gateway.feed_bytes;
-    feed->nodes_count = config->nodes_count;
     feed->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int result = feed->fd >= 0 ? queue_create(feed->room, &feed->queue) : ARIZMQ_EIO;
     if (result == ARIZMQ_OK) {
@@ -203,47 +203,65 @@ static int send_surely(struct feed *feed, const struct queue_part *parts, unsign
     return result;
 }
 
-static void send_object(struct feed *feed, const struct record *record, struct span id,
-                        uint64_t *slot, uint64_t mark)
+/* Returns where `mark` stands in its set, NULL where it does not. */
+static uint64_t *find_mark(uint64_t *set, uint64_t mark)
+{
+    for (unsigned i = 0; i < TOLD_WAYS; i++) {
+        if (set[i] == mark) {
+            return &set[i];
+        }
+    }
+    return NULL;
+}
+
+static void add_mark(uint64_t *set, uint64_t mark)
+{
+    memmove(set + 1, set, (TOLD_WAYS - 1) * sizeof *set);
+    set[0] = mark;
+}
+
+static bool send_object(struct feed *feed, const struct record *record, struct span id)
 {
     struct queue_part parts[] = {{record, sizeof *record}, {id.bytes, id.length}};
     if (queue_push(feed->queue, parts, 2, feed->room / 4) != ARIZMQ_OK) {
         metrics_add(METRIC_FEED_DROPPED, 1);
-        *slot = 0; /* to be told the next time */
-        return;
+        return false;
     }
-    *slot = mark;
     if (queue_used(feed->queue) >= feed->room / 2) {
         wake(feed);
     }
+    return true;
 }
 
 static void tell_object(struct feed *feed, unsigned node, const struct event_object *object,
                         uint64_t second)
 {
     unsigned kind = 0;
-    while (kind < KINDS_TOLD_COUNT && object->kind != object_kind_names[kind]) {
+    while (kind < KINDS_TOLD && object->kind != object_kind_names[kind]) {
         kind++;
     }
-    if (kind == KINDS_TOLD_COUNT) {
+    if (kind == KINDS_TOLD) {
         return; /* every node may have the same endpoints and devices */
     }
     struct span id = object->part[0];
     uint64_t hash = hash_fnv1a(hash_fnv1a_start, id.bytes, id.length) ^
                     (((uint64_t)node * OBJECT_KINDS + kind) * spread);
-    uint64_t *slot = &feed->told[(hash ^ hash >> 32) % TOLD_SLOTS];
-    /* The lowest bit tells a mark from an empty slot. */
-    uint64_t mark = (hash ^ second * spread) | 1;
-    if (object->ends) {
-        mark = 0; /* always told, and so is the next sign of life */
-    } else if (*slot == mark) {
-        return; /* told within this second */
+    uint64_t *set = feed->told[(hash ^ hash >> 32) % TOLD_SETS];
+    uint64_t mark = (hash ^ second * spread) | 1; /* never 0 */
+    uint64_t *found = find_mark(set, mark);
+    if (found != NULL && !object->ends) {
+        return;
     }
     struct record record = {.what = RECORD_OBJECT,
                             .which = (uint8_t)kind,
                             .is_so = object->ends,
                             .node = (uint32_t)node};
-    send_object(feed, &record, id, slot, mark);
+    bool is_told = send_object(feed, &record, id);
+    if (found != NULL) {
+        *found = 0; /* the next sign of life is told */
+    } else if (is_told && !object->ends) {
+        add_mark(set, mark);
+    }
 }
 
 void feed_event(struct feed *self, unsigned node, const struct event *event)

@@ -28,6 +28,7 @@ enum {
     TURN_EVENTS_MAX = 128,  /* of epoll, in one turn */
     TURN_REQUESTS_MAX = 64, /* taken off the socket before the nodes are served again */
     MEASURE_EVERY_MS = 1000,
+    ENDED_SHARE = 8, /* of the objects remembered, one in so many may have ended */
     LINGER_MS = 500, /* for replies on their way when the thread ends */
 };
 
@@ -162,7 +163,7 @@ static bool is_over(struct gateway *gateway)
             log_error("gateway", "cannot read an eventfd: %s", strerror(errno));
         }
     }
-    return gateway->commands.unanswered == 0 ||
+    return (gateway->commands.unanswered == 0 && !door_has_input(gateway->door)) ||
            clock_monotonic_ms() >= atomic_load(&gateway->stop_by_ms);
 }
 
@@ -192,7 +193,9 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
     const struct config *config = gateway->config;
     int result = fleet_create(config, &gateway->fleet);
     if (result == ARIZMQ_OK) {
-        result = owners_create(config->gateway.max_objects, config->nodes_count, &gateway->owners);
+        uint32_t max_objects = config->gateway.max_objects;
+        result = owners_create(max_objects, max_objects / ENDED_SHARE + 1, config->nodes_count,
+                               &gateway->owners);
     }
     if (result == ARIZMQ_OK) {
         result = once_create(&config->gateway, &gateway->once);

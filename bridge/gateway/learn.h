@@ -12,7 +12,8 @@
 
 /* Looks for a channel, bridge, playback or (live or stored) recording in text[0..length): the
  * answer of `node`, one object or a list of them. `text` need not be valid JSON and needs no
- * padding behind it. Returns how many objects were learned. */
+ * padding behind it. A stored recording is findable from then on, but counts as ended. Returns how
+ * many objects were learned. */
 unsigned learn_from_reply(struct owners *owners, unsigned node, const char *text, size_t length);
 
 #endif

@@ -97,7 +97,7 @@ static void reply_clear(struct once *self, struct once_entry *entry)
 static void entry_drop(struct once *self, struct once_entry *entry)
 {
     reply_clear(self, entry);
-    HASH_DEL(self->by_key, entry);
+    HASH_DEL(self->by_key, entry); /* NOLINT(clang-analyzer-core.NullDereference): it is in there */
     free(entry);
 }
 

@@ -59,7 +59,9 @@ struct place {
 
 struct owners {
     uint32_t max;
+    uint32_t max_ended;
     uint32_t count;
+    uint32_t ended_count;
     unsigned nodes_count;
     struct object *by_id[OWNED_KINDS];
     struct object *current; /* utlist: current->prev is the one seen longest ago */
@@ -67,9 +69,10 @@ struct owners {
     struct place *places; /* OWNED_KINDS for each node */
 };
 
-int owners_create(uint32_t max_objects, unsigned nodes_count, struct owners **out)
+int owners_create(uint32_t max_objects, uint32_t max_ended, unsigned nodes_count,
+                  struct owners **out)
 {
-    assert(max_objects > 0);
+    assert(max_objects > 0 && max_ended > 0);
     struct owners *owners = calloc(1, sizeof *owners);
     struct place *places = calloc((size_t)nodes_count * OWNED_KINDS, sizeof *places);
     if (owners == NULL || places == NULL) {
@@ -79,6 +82,7 @@ int owners_create(uint32_t max_objects, unsigned nodes_count, struct owners **ou
     }
     owners->places = places;
     owners->max = max_objects;
+    owners->max_ended = max_ended;
     owners->nodes_count = nodes_count;
     metrics_set(METRIC_OWNERS_MAX, max_objects);
     metrics_set(METRIC_OWNERS, 0);
@@ -108,10 +112,11 @@ static void owner_end_life(struct owners *self, struct owner *owner)
 {
     if (owner->is_live) {
         struct place *place = place_of(self, owner->node, owner->object->kind);
-        owner->is_live = false;
         DL_DELETE(place->live, owner);
         place->count--;
     }
+    owner->is_live = false;
+    owner->has_ended = true;
 }
 
 /* Whether the id leads there: the object lives there or is about to. */
@@ -122,10 +127,8 @@ static bool owner_is_current(const struct owner *owner)
 
 static struct owner *owner_find(const struct object *object, unsigned node)
 {
-    struct owner *owner = object->owners;
-    while (owner != NULL && owner->node != node) {
-        owner = owner->sibling;
-    }
+    struct owner *owner = NULL;
+    LL_SEARCH_SCALAR2(object->owners, owner, node, node, sibling);
     return owner;
 }
 
@@ -206,12 +209,14 @@ static void object_link(struct owners *self, struct object *object)
     object->is_current = owner != NULL;
     struct object **list = object_list(self, object);
     DL_PREPEND(*list, object);
+    self->ended_count += !object->is_current;
 }
 
 static void object_unlink(struct owners *self, struct object *object)
 {
     struct object **list = object_list(self, object);
     DL_DELETE(*list, object);
+    self->ended_count -= !object->is_current;
 }
 
 static void object_remove(struct owners *self, struct object *object)
@@ -230,14 +235,15 @@ static void object_refresh(struct owners *self, struct object *object)
 {
     object_unlink(self, object);
     object_link(self, object);
+    if (self->ended_count > self->max_ended) {
+        object_remove(self, self->ended->prev);
+    }
 }
 
-static void owners_make_room(struct owners *self)
+/* The object that can best be spared. */
+static struct object *owners_oldest(const struct owners *self)
 {
-    if (self->count >= self->max) {
-        metrics_add(METRIC_OWNERS_EVICTED, self->ended == NULL);
-        object_remove(self, self->ended != NULL ? self->ended->prev : self->current->prev);
-    }
+    return self->ended != NULL ? self->ended->prev : self->current->prev;
 }
 
 /* Remembers a new object, as yet without a node. NULL: no memory. */
@@ -246,7 +252,10 @@ static struct object *object_add(struct owners *self, unsigned kind, const char 
     if (length > UINT_MAX) {
         return NULL;
     }
-    owners_make_room(self);
+    if (self->count >= self->max) {
+        metrics_add(METRIC_OWNERS_EVICTED, self->ended == NULL);
+        object_remove(self, owners_oldest(self));
+    }
     struct object *object = malloc(sizeof *object + length);
     if (object == NULL) {
         return NULL;
@@ -291,11 +300,8 @@ void owners_destroy(struct owners **self)
     if (*self == NULL) {
         return;
     }
-    while ((*self)->current != NULL) {
-        object_remove(*self, (*self)->current);
-    }
-    while ((*self)->ended != NULL) {
-        object_remove(*self, (*self)->ended);
+    while ((*self)->count > 0) {
+        object_remove(*self, owners_oldest(*self));
     }
     free((*self)->places);
     free(*self);
@@ -344,7 +350,6 @@ void owners_end(struct owners *self, unsigned node, enum object_kind kind, const
         return; /* counted */
     }
     owner_end_life(self, owner);
-    owner->has_ended = true;
     object_refresh(self, owner->object);
 }
 
@@ -398,7 +403,6 @@ void owners_end_census(struct owners *self, unsigned node, enum object_kind kind
     {
         if (owner->generation != place->generation) {
             owner_end_life(self, owner);
-            owner->has_ended = true;
             object_refresh(self, owner->object);
         }
     }

@@ -50,7 +50,12 @@ struct request_refusal {
 /* Reads the frames of a request. `header` and `body` need no padding; `body` is borrowed until
  * request_release(), NULL bytes where there is no such frame. Returns ARIZMQ_OK; or ARIZMQ_EINVALID
  * with `refusal` filled in, and then `out` holds the request_id, transaction_id and uri as far as
- * they could be read, so that the reply can carry them. Either way request_release() frees. */
+ * they could be read, so that the reply can carry them. Either way request_release() frees.
+ *
+ * REPLY_BAD_REQUEST: a rule of the schema or of the uri is broken. REPLY_TOO_LARGE: the body is
+ * over max_body_bytes, or "METHOD /ari/URI?QUERY HTTP/1.1" over max_request_line_bytes; a node
+ * whose path is longer than /ari has less room than that. max_request_bytes is the door's business.
+ * REPLY_OVERLOADED: there was no memory. */
 int request_read(struct span header, struct span body, const struct config_gateway *limits,
                  struct request *out, struct request_refusal *refusal);
 

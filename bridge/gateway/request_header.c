@@ -81,6 +81,14 @@ bool request_header_parse(struct request_reader *reader, struct span header)
                        "the header is empty: the first frame is {\"method\": ..., \"uri\": ...}");
         return false;
     }
+    /* Jansson 2.14 passes over a NUL byte behind a number such as 1.5. */
+    const char *nul = memchr(header.bytes, '\0', header.length);
+    if (nul != NULL) {
+        request_refuse(reader, REPLY_BAD_REQUEST,
+                       "the header has a NUL byte at byte %zu: none is allowed",
+                       (size_t)(nul - header.bytes) + 1);
+        return false;
+    }
     json_t *json =
         json_loadb(header.bytes, header.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (json == NULL) {

@@ -12,8 +12,9 @@
 
 #include <unistr.h>
 
+#include "gateway/quote.h"
+
 enum {
-    ROUTE_TEXT_BYTES = 64,  /* of a foreign text in a message: enough to know it by */
     ROUTE_LIST_BYTES = 300, /* of a list in a message: what to do must still fit behind it */
 };
 
@@ -30,7 +31,8 @@ struct route_survey {
 
 /* --- Messages */
 
-/* Appends what has room. Foreign text is for say_text(). */
+/* Appends what has room; foreign text only as quote_text() leaves it. The end is never a part of a
+ * character. */
 __attribute__((format(printf, 2, 3))) static void say(struct route *route, const char *format, ...)
 {
     char *message = route->refusal.message;
@@ -39,44 +41,16 @@ __attribute__((format(printf, 2, 3))) static void say(struct route *route, const
     va_start(arguments, format);
     vsnprintf(message + used, REQUEST_ERROR_SIZE - used, format, arguments);
     va_end(arguments);
+    const uint8_t *broken = u8_check((const uint8_t *)message, strlen(message));
+    if (broken != NULL) {
+        message[(const char *)broken - message] = '\0';
+    }
 }
 
 /* A list in the message may grow by one more. */
 static bool has_room(const struct route *route)
 {
     return strlen(route->refusal.message) < ROUTE_LIST_BYTES;
-}
-
-/* Appends a text of any bytes as valid UTF-8 on one line: what is not becomes a question mark, and
- * a long one is cut between characters. */
-static void say_text(struct route *route, const char *bytes, size_t length)
-{
-    char clean[ROUTE_TEXT_BYTES + sizeof "..."];
-    size_t used = 0;
-    size_t at = 0;
-    while (at < length) {
-        ucs4_t character = 0;
-        int size = u8_mbtoucr(&character, (const uint8_t *)bytes + at, length - at);
-        bool is_plain = size > 0 && character >= 0x20 && character != 0x7f;
-        size_t advance = size > 0 ? (size_t)size : 1;
-        size_t room = is_plain ? advance : 1;
-        if (used + room > ROUTE_TEXT_BYTES) {
-            break;
-        }
-        memcpy(clean + used, is_plain ? bytes + at : "?", room);
-        used += room;
-        at += advance;
-    }
-    if (used > REQUEST_ERROR_SIZE - sizeof "..." - strlen(route->refusal.message)) {
-        return; /* the message ends before it */
-    }
-    clean[used] = '\0';
-    say(route, "%s%s", clean, at < length ? "..." : "");
-}
-
-static void say_string(struct route *route, const char *text)
-{
-    say_text(route, text, strlen(text));
 }
 
 static void refuse(struct route *route, enum reply_error error)
@@ -130,6 +104,7 @@ static bool is_down(const struct fleet *fleet, unsigned node, const char *app)
 
 static void refuse_down(struct route *route, const struct fleet *fleet, unsigned node)
 {
+    char quoted[QUOTE_SIZE];
     refuse(route, REPLY_NODE_DOWN);
     route->node = node;
     route->has_node = true;
@@ -137,9 +112,8 @@ static void refuse_down(struct route *route, const struct fleet *fleet, unsigned
     const struct fleet_node *down = &fleet->nodes[node];
     for (unsigned i = 0; i < down->config->apps_count; i++) {
         if (down->apps[i].last_error[0] != '\0') {
-            say(route, " (");
-            say_string(route, down->apps[i].last_error);
-            say(route, ")");
+            const char *error = down->apps[i].last_error;
+            say(route, " (%s)", quote_text(error, strlen(error), quoted));
             break;
         }
     }
@@ -164,10 +138,9 @@ static void send_to_named(struct route *route, const struct fleet *fleet, const 
         send_to(route, fleet, (unsigned)node);
         return;
     }
+    char quoted[QUOTE_SIZE];
     refuse(route, REPLY_NO_SUCH_NODE);
-    say(route, "no node is named \"");
-    say_string(route, name);
-    say(route, "\"; use one of ");
+    say(route, "no node is named %s; use one of ", quote_text(name, strlen(name), quoted));
     say_nodes(route, fleet, is_any, NULL);
 }
 
@@ -185,9 +158,9 @@ static void say_owner(struct route *route, const struct fleet *fleet, const stru
                       unsigned kind, const struct owners_found *found)
 {
     bool is_first = route->refusal.message[0] == '\0';
-    say(route, "%s%s \"", is_first ? "" : ", ", object_kind_names[kind]);
-    say_text(route, mention->id, mention->length);
-    say(route, "\" %s on", found->has_ended ? "was" : "is");
+    char quoted[QUOTE_SIZE];
+    say(route, "%s%s %s %s on", is_first ? "" : ", ", object_kind_names[kind],
+        quote_text(mention->id, mention->length, quoted), found->has_ended ? "was" : "is");
     for (unsigned i = 0; i < found->count; i++) {
         say(route, "%s %s", i > 0 ? " and" : "", node_name(fleet, found->node[i]));
     }
@@ -274,15 +247,16 @@ static void send_unknown(struct route *route, const struct fleet *fleet,
         route->verdict = ROUTE_ASK_ALL;
         return;
     }
+    char quoted[QUOTE_SIZE];
     bool may_be_down = fleet->up < fleet->count;
     refuse(route, may_be_down ? REPLY_NODE_DOWN : REPLY_NO_SUCH_OBJECT);
-    say(route, "no node is known to have %s \"", object_kind_names[mention->kind]);
-    say_text(route, mention->id, mention->length);
+    say(route, "no node is known to have %s %s", object_kind_names[mention->kind],
+        quote_text(mention->id, mention->length, quoted));
     if (!may_be_down) {
-        say(route, "\"; check the id, or say in \"node\" where it is to be looked for");
+        say(route, "; check the id, or say in \"node\" where it is to be looked for");
         return;
     }
-    say(route, "\", and these are down that may have it: ");
+    say(route, ", and these are down that may have it: ");
     route->has_node = say_nodes(route, fleet, is_down, NULL) == 1;
     for (unsigned i = 0; i < fleet->count; i++) {
         route->node = fleet_is_up(fleet, i) ? route->node : i;
@@ -325,12 +299,12 @@ static bool any_has_app(const struct fleet *fleet, const char *app)
 static void send_to_any(struct route *route, const struct fleet *fleet, const struct owners *owners,
                         const struct request *request, const struct mentions *mentions)
 {
+    char quoted[QUOTE_SIZE];
     bool is_configured = mentions->app != NULL && any_has_app(fleet, mentions->app);
     if (request->app != NULL && !is_configured) {
         refuse(route, REPLY_NO_SUCH_NODE);
-        say(route, "no node is configured to be application \"");
-        say_string(route, request->app);
-        say(route, "\"; say in \"node\" which one is meant: ");
+        say(route, "no node is configured to be application %s; say in \"node\" which is meant: ",
+            quote_text(request->app, strlen(request->app), quoted));
         say_nodes(route, fleet, is_any, NULL);
         return;
     }
@@ -347,9 +321,8 @@ static void send_to_any(struct route *route, const struct fleet *fleet, const st
         say(route, "; nothing was sent: try again when one is up");
         return;
     }
-    say(route, "no node is connected as application \"");
-    say_string(route, app);
-    say(route, "\", which is for ");
+    say(route, "no node is connected as application %s, which is for ",
+        quote_text(app, strlen(app), quoted));
     say_nodes(route, fleet, fleet_has_app, app);
     say(route, "; nothing was sent: try again later, or say in \"node\" which");
 }

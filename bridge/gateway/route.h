@@ -30,9 +30,10 @@ struct route {
  * - One node configured: that one; Asterisk itself knows best what it has.
  * - Owners of the objects named, ids to be chosen not counted: all the same node: that one. An id
  *   known on two nodes, or ids of two nodes: 409 naming each with its node.
- * - An id to be chosen that is known already: its node, which will say that it exists.
- * - An object named that nobody is known to have: ROUTE_ASK_ALL for safe methods, else 404
- *   no_such_object. Where a node is down that may have it, 503 node_down naming it.
+ * - An id to be chosen that is in use already: its node, which will say that it exists.
+ * - An object named that nobody is known to have: ROUTE_ASK_ALL for safe methods, as long as any
+ *   node is up; else 404 no_such_object, or where a node is down that may have it, 503 node_down
+ *   naming it.
  * - Otherwise the node that is up with the fewest calls, then the fewest commands under way, among
  *   those whose application mentions.app is up, where any node has that application configured
  *   (503 node_down where none of them is up). A request member `app` that no node has: 404

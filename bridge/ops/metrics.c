@@ -50,4 +50,5 @@ void metrics_write(FILE *out)
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", about->name, about->help,
                 about->name, about->type, about->name, metrics_get((enum metric)i));
     }
+    fputs("# EOF\n", out);
 }

@@ -38,6 +38,9 @@ enum {
     FILES_WANTED = 65536, /* each subscriber and each link is one */
     FILES_NEEDED = 32,    /* without any link; libzmq aborts where it gets none */
     FILES_PER_LINK = 2,   /* its WebSocket and a request */
+    FILES_OF_GATEWAY = 8, /* its socket, its loop */
+    FILES_PER_NODE = 2,   /* of the gateway: libcurl's own, and a connection; more are opened where
+                             more may be */
 };
 
 struct service {
@@ -196,10 +199,11 @@ static void raise_file_limit(void)
 
 static int check_file_limit(const struct config *config, char *error, size_t error_size)
 {
-    unsigned needed = FILES_NEEDED;
+    bool has_gateway = config->gateway.enabled;
+    unsigned needed = FILES_NEEDED + (has_gateway ? FILES_OF_GATEWAY : 0);
     for (unsigned i = 0; i < config->nodes_count; i++) {
         needed += config->nodes[i].apps_count * FILES_PER_LINK;
-        needed += config->gateway.enabled ? 1 : 0; /* more where there are more */
+        needed += has_gateway ? FILES_PER_NODE : 0;
     }
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {

@@ -4,7 +4,8 @@
  * and breaks in the ways they break when the script on stdin says so.
  *
  * Files: fake_asterisk.c (start), http.c (requests and upgrades, by libwebsockets), http_response.c
- * (responses on the wire), rest.c (what a request does), application.c (Stasis applications),
+ * (responses on the wire), rest.c and objects.c (what a
+ * request does), application.c (Stasis applications),
  * session.c (one WebSocket after its upgrade), play.c (recordings), console.c and commands_*.c (the
  * script).
  */
@@ -83,6 +84,11 @@ struct fake {
     unsigned rest_idle_ms; /* 0: as the real one */
     struct rest_override *overrides;
     struct http_fault *faults;
+    json_t *channels; /* by id, as ARI shows them */
+    json_t *bridges;
+    json_t *playbacks;
+    json_t *variables; /* by CHANNEL/NAME */
+    unsigned next_object_id;
     struct connection *stalled; /* utlist: whose answers wait for `rest-resume` */
     int upgrade_status;         /* 0: upgrades are accepted */
     bool upgrade_status_is_html;
@@ -174,13 +180,19 @@ struct rest_response {
     int status;
     const char *reason;
     const char *allow;        /* value of the Allow header, NULL: none */
+    char *location;           /* value of the Location header, NULL: none; malloc'd */
     const char *content_type; /* NULL: no body */
     char *body;               /* NULL: none; malloc'd */
     bool is_last;             /* the connection is closed after it */
 };
 
+typedef void rest_handler(struct fake *fake, const struct rest_request *request, const char *name,
+                          struct rest_response *response);
+
 void rest_handle(struct fake *fake, const struct rest_request *request,
                  struct rest_response *response);
+/* Takes `body` over. */
+void rest_response_set_json(struct rest_response *response, int status, json_t *body);
 void rest_response_set_message(struct rest_response *response, int status, const char *reason,
                                const char *message);
 /* Asterisk's own error page, for what is below ARI. `text` may be empty. */
@@ -191,9 +203,29 @@ void rest_response_set_big(struct rest_response *response, size_t bytes);
 void rest_response_free(struct rest_response *response);
 const char *rest_reason(int status);
 
+/* ---- rest_message.c ---- */
+
+/* Adds the parameters in a body to those of the query. What is wrong with it, or NULL. */
+const char *rest_query_add_body(json_t *query, const char *content_type, const char *body);
+
 /* Answers a text message of a client as REST over WebSocket: the RESTResponse's text, malloc'd. */
 char *rest_handle_message(struct fake *fake, struct session *session, const char *text,
                           size_t length);
+
+/* ---- objects.c ---- */
+
+struct rest_resource {
+    const char *path; /* a '*' segment is any name and is handed to the handler */
+    const char *allow;
+    const char *method;
+    rest_handler *handle;
+};
+
+/* channels, bridges and playbacks; ends with an entry without path. */
+extern const struct rest_resource objects_resources[];
+
+void objects_create(struct fake *fake);
+void objects_destroy(struct fake *fake);
 
 /* ---- http.c ---- */
 

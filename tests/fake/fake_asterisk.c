@@ -250,6 +250,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     lws_set_log_level(LLL_ERR, NULL);
     fake_write_time(fake.startup_time);
+    objects_create(&fake);
     if (fake_create_server(&fake, &arguments) || fake_listen(&fake)) {
         fprintf(stderr, "fake_asterisk: cannot serve port %u: %s\n", fake.port, strerror(errno));
         return EXIT_FAILURE;
@@ -266,5 +267,6 @@ int main(int argc, char **argv)
         application_destroy(&fake, application);
     }
     console_forget_overrides(&fake);
+    objects_destroy(&fake);
     return EXIT_SUCCESS;
 }

@@ -25,12 +25,13 @@ struct connection {
     char *uri;               /* relative to /ari/; NULL outside */
     const char *method;
     json_t *query;
+    struct bytes body; /* the first BODY_MAX bytes of it, and a NUL */
     size_t body_length;
     struct rest_response response;
     bool is_waiting; /* for the scripted delay, or for `rest-resume` */
     bool is_flooding;
     enum http_fault_kind fault;
-    lws_sorted_usec_list_t timer; /* the delay, or the idle time after an answer */
+    lws_sorted_usec_list_t timer; /* the delay */
     struct connection *prev_stalled;
     struct connection *next_stalled;
 };
@@ -111,29 +112,54 @@ static void connection_clear(struct connection *connection)
     connection_leave_stalled(connection);
     free(connection->uri);
     json_decref(connection->query);
+    bytes_free(&connection->body);
     rest_response_free(&connection->response);
     *connection = (struct connection){.session = connection->session};
 }
 
-static void idle_is_over(lws_sorted_usec_list_t *timer)
+/* After an answer: libwebsockets has freed the connection's data by then. */
+struct idle {
+    struct lws *wsi; /* this is its opaque data */
+    lws_sorted_usec_list_t timer;
+};
+
+static void idle_end(struct lws *wsi)
 {
-    struct connection *connection = lws_container_of(timer, struct connection, timer);
-    lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    struct idle *idle = lws_get_opaque_user_data(wsi);
+    if (idle) {
+        lws_sul_cancel(&idle->timer);
+        lws_set_opaque_user_data(wsi, NULL);
+        free(idle);
+    }
 }
 
+static void idle_is_over(lws_sorted_usec_list_t *timer)
+{
+    const struct idle *idle = lws_container_of(timer, struct idle, timer);
+    lws_set_timeout(idle->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+static void idle_begin(struct lws *wsi)
+{
+    struct fake *fake = fake_of(wsi);
+    struct idle *idle = fake->rest_idle_ms > 0 ? calloc(1, sizeof *idle) : NULL;
+    if (idle) {
+        idle->wsi = wsi;
+        lws_set_opaque_user_data(wsi, idle);
+        lws_sul_schedule(fake->lws, 0, &idle->timer, idle_is_over,
+                         (lws_usec_t)fake->rest_idle_ms * 1000);
+    }
+}
+
+/* Frees what belongs to `connection`, and maybe that itself. */
 static int connection_answer(struct lws *wsi, struct connection *connection)
 {
-    const struct fake *fake = fake_of(wsi);
     int failed = http_response_write(wsi, &connection->response, connection->fault);
     connection_clear(connection);
     if (failed || lws_http_transaction_completed(wsi)) {
         return -1;
     }
-    if (fake->rest_idle_ms > 0) {
-        connection->wsi = wsi;
-        lws_sul_schedule(fake->lws, 0, &connection->timer, idle_is_over,
-                         (lws_usec_t)fake->rest_idle_ms * 1000);
-    }
+    idle_begin(wsi);
     return 0;
 }
 
@@ -197,6 +223,27 @@ static void connection_take_fault(struct fake *fake, struct connection *connecti
     }
 }
 
+static void connection_read_body(struct connection *connection, const void *data, size_t length)
+{
+    connection->body_length += length;
+    if (connection->body_length <= BODY_MAX) {
+        bytes_append(&connection->body, data, length);
+    }
+}
+
+/* Parameters may stand in the body. One that cannot be read is left alone, as by Asterisk, whose
+ * operations then miss what they need. */
+static void connection_read_parameters(struct lws *wsi, struct connection *connection)
+{
+    char *content_type = http_header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
+    if (content_type && connection->body.length > 0) {
+        content_type[strcspn(content_type, "; ")] = '\0';
+        bytes_append(&connection->body, "", 1);
+        rest_query_add_body(connection->query, content_type, (const char *)connection->body.data);
+    }
+    free(content_type);
+}
+
 /* The request is whole: does what it says, answers now or after the scripted delay. */
 static int connection_complete(struct lws *wsi, struct connection *connection)
 {
@@ -212,6 +259,7 @@ static int connection_complete(struct lws *wsi, struct connection *connection)
         rest_response_set_message(response, 413, NULL, "Request body too large");
         response->is_last = true;
     } else {
+        connection_read_parameters(wsi, connection);
         struct rest_request request = {.method = connection->method,
                                        .uri = connection->uri,
                                        .query = connection->query,
@@ -255,6 +303,7 @@ static const char *request_method(struct lws *wsi)
 static void connection_begin(struct lws *wsi, struct connection *connection, const char *path)
 {
     connection_clear(connection);
+    idle_end(wsi);
     connection->wsi = wsi;
     connection->method = request_method(wsi);
     connection->query = query_read(wsi);
@@ -398,7 +447,7 @@ int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_HTTP:
         return connection_request(wsi, connection, in);
     case LWS_CALLBACK_HTTP_BODY:
-        connection->body_length += length;
+        connection_read_body(connection, in, length);
         return 0;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         return connection_complete(wsi, connection);
@@ -415,6 +464,8 @@ int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         }
         return 0;
     case LWS_CALLBACK_CLOSED_HTTP:
+        idle_end(wsi);
+        /* fall through */
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
         if (connection) {

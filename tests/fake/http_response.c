@@ -50,18 +50,19 @@ static size_t head_write(struct lws *wsi, const struct rest_response *response, 
     snprintf(content_length, sizeof content_length, "%zu", body_length);
     snprintf(server, sizeof server, "Asterisk/%s", fake->version->full);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-    int failed = header_add(wsi, "Server:", server, &at, end) ||
-                 header_add(wsi, "Date:", date, &at, end) ||
-                 (closes && header_add(wsi, "Connection:", "close", &at, end)) ||
-                 header_add(wsi, "Cache-Control:", "no-cache, no-store", &at, end) ||
-                 (response->allow && header_add(wsi, "Allow:", response->allow, &at, end)) ||
-                 (response->status == 401 &&
-                  header_add(wsi, "WWW-Authenticate:", "Basic realm=\"Asterisk REST Interface\"",
-                             &at, end)) ||
-                 (response->content_type &&
-                  header_add(wsi, "Content-type:", response->content_type, &at, end)) ||
-                 header_add(wsi, "Content-Length:", content_length, &at, end) ||
-                 lws_finalize_http_header(wsi, &at, end);
+    int failed =
+        header_add(wsi, "Server:", server, &at, end) || header_add(wsi, "Date:", date, &at, end) ||
+        (closes && header_add(wsi, "Connection:", "close", &at, end)) ||
+        header_add(wsi, "Cache-Control:", "no-cache, no-store", &at, end) ||
+        (response->allow && header_add(wsi, "Allow:", response->allow, &at, end)) ||
+        (response->status == 401 &&
+         header_add(wsi, "WWW-Authenticate:", "Basic realm=\"Asterisk REST Interface\"", &at,
+                    end)) ||
+        (response->location && header_add(wsi, "Location:", response->location, &at, end)) ||
+        (response->content_type &&
+         header_add(wsi, "Content-type:", response->content_type, &at, end)) ||
+        header_add(wsi, "Content-Length:", content_length, &at, end) ||
+        lws_finalize_http_header(wsi, &at, end);
     return failed ? 0 : (size_t)(at - start);
 }
 

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * What an ARI request does, whichever way it came: http.c brings those over HTTP, session.c text
- * messages. Status, reason and bodies are those of the recordings. There are no calls in this
- * Asterisk, so the lists of channels, bridges, endpoints and device states are empty. It never
- * writes to a socket.
+ * messages. Status, reason and bodies are those of the recordings. Channels and bridges are in
+ * objects.c; the lists of endpoints and device states are empty. It never writes to a socket.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fake.h"
-
-typedef void rest_handler(struct fake *fake, const struct rest_request *request, const char *name,
-                          struct rest_response *response);
 
 const char *rest_reason(int status)
 {
@@ -21,6 +17,7 @@ const char *rest_reason(int status)
         const char *reason;
     } reasons[] = {
         {200, "OK"},
+        {201, "Created"},
         {204, "No Content"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
@@ -45,7 +42,7 @@ const char *rest_reason(int status)
     return "Error";
 }
 
-static void response_set_json(struct rest_response *response, int status, json_t *body)
+void rest_response_set_json(struct rest_response *response, int status, json_t *body)
 {
     response->status = status;
     response->reason = rest_reason(status);
@@ -58,7 +55,7 @@ static void response_set_json(struct rest_response *response, int status, json_t
 void rest_response_set_message(struct rest_response *response, int status, const char *reason,
                                const char *message)
 {
-    response_set_json(response, status, json_pack("{s:s}", "message", message));
+    rest_response_set_json(response, status, json_pack("{s:s}", "message", message));
     response->reason = reason ? reason : rest_reason(status);
 }
 
@@ -92,6 +89,7 @@ void rest_response_set_big(struct rest_response *response, size_t bytes)
     if (!body) {
         abort();
     }
+    free(response->location);
     memcpy(body, begin, sizeof begin - 1);
     memset(body + sizeof begin - 1, 'x', filled);
     memcpy(body + sizeof begin - 1 + filled, end, sizeof end);
@@ -103,6 +101,7 @@ void rest_response_set_big(struct rest_response *response, size_t bytes)
 
 void rest_response_free(struct rest_response *response)
 {
+    free(response->location);
     free(response->body);
     *response = (struct rest_response){0};
 }
@@ -143,7 +142,7 @@ static void handle_info(struct fake *fake, const struct rest_request *request, c
         json_decref(all);
         all = chosen;
     }
-    response_set_json(response, 200, all);
+    rest_response_set_json(response, 200, all);
 }
 
 static void handle_ping(struct fake *fake, const struct rest_request *request, const char *name,
@@ -153,9 +152,9 @@ static void handle_ping(struct fake *fake, const struct rest_request *request, c
     (void)name;
     char time[32];
     fake_write_time(time);
-    response_set_json(response, 200,
-                      json_pack("{s:s, s:s, s:s}", "ping", "pong", "timestamp", time, "asterisk_id",
-                                fake->version->entity_id));
+    rest_response_set_json(response, 200,
+                           json_pack("{s:s, s:s, s:s}", "ping", "pong", "timestamp", time,
+                                     "asterisk_id", fake->version->entity_id));
 }
 
 static void handle_empty_list(struct fake *fake, const struct rest_request *request,
@@ -164,7 +163,7 @@ static void handle_empty_list(struct fake *fake, const struct rest_request *requ
     (void)fake;
     (void)request;
     (void)name;
-    response_set_json(response, 200, json_array());
+    rest_response_set_json(response, 200, json_array());
 }
 
 static void handle_applications(struct fake *fake, const struct rest_request *request,
@@ -176,7 +175,7 @@ static void handle_applications(struct fake *fake, const struct rest_request *re
     for (struct application *each = fake->applications; each; each = each->hh.next) {
         json_array_append_new(list, application_to_json(each));
     }
-    response_set_json(response, 200, list);
+    rest_response_set_json(response, 200, list);
 }
 
 static void handle_application(struct fake *fake, const struct rest_request *request,
@@ -188,7 +187,7 @@ static void handle_application(struct fake *fake, const struct rest_request *req
         rest_response_set_message(response, 404, NULL, "Application not found");
         return;
     }
-    response_set_json(response, 200, application_to_json(application));
+    rest_response_set_json(response, 200, application_to_json(application));
 }
 
 static void handle_subscription(struct fake *fake, const struct rest_request *request,
@@ -208,7 +207,7 @@ static void handle_subscription(struct fake *fake, const struct rest_request *re
     switch (subscribe ? application_subscribe(application, list)
                       : application_unsubscribe(application, list)) {
     case APPLICATION_OK:
-        response_set_json(response, 200, application_to_json(application));
+        rest_response_set_json(response, 200, application_to_json(application));
         break;
     case APPLICATION_NO_SOURCE:
         rest_response_set_message(response, 422, NULL,
@@ -233,24 +232,17 @@ static void handle_events(struct fake *fake, const struct rest_request *request,
     }
 }
 
-/* A '*' segment is any name and is handed to the handler. */
-static const struct resource {
-    const char *path;
-    const char *allow;
-    const char *method;
-    rest_handler *handle;
-} resources[] = {
+static const struct rest_resource resources[] = {
     {"asterisk/info", "OPTIONS,GET", "GET", handle_info},
     {"asterisk/ping", "OPTIONS,GET", "GET", handle_ping},
     {"applications", "OPTIONS,GET", "GET", handle_applications},
     {"applications/*", "OPTIONS,GET", "GET", handle_application},
     {"applications/*/subscription", "OPTIONS,POST,DELETE", "POST", handle_subscription},
     {"applications/*/subscription", "OPTIONS,POST,DELETE", "DELETE", handle_subscription},
-    {"channels", "OPTIONS,GET,POST", "GET", handle_empty_list},
-    {"bridges", "OPTIONS,GET,POST", "GET", handle_empty_list},
     {"endpoints", "OPTIONS,GET", "GET", handle_empty_list},
     {"deviceStates", "OPTIONS,GET", "GET", handle_empty_list},
     {"events", "OPTIONS,GET", "GET", handle_events},
+    {0},
 };
 
 /* Compares segment by segment; on a match name[] is what stood for '*'. */
@@ -289,20 +281,34 @@ static const struct rest_override *override_find(const struct fake *fake, const 
     return NULL;
 }
 
+/* The resource with that method; else the last one that matches otherwise, or NULL. */
+static const struct rest_resource *resource_find(const struct rest_request *request, char *name,
+                                                 size_t name_size)
+{
+    const struct rest_resource *const tables[] = {resources, objects_resources};
+    const struct rest_resource *known = NULL;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        for (const struct rest_resource *each = tables[i]; each->path; each++) {
+            if (!resource_matches(each->path, request->uri, name, name_size)) {
+                continue;
+            }
+            known = each;
+            if (strcmp(known->method, request->method) == 0) {
+                return known;
+            }
+        }
+    }
+    return known;
+}
+
 static void handle_known_method(struct fake *fake, const struct rest_request *request,
                                 struct rest_response *response)
 {
-    const struct resource *known = NULL;
     char name[256];
-    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
-        if (!resource_matches(resources[i].path, request->uri, name, sizeof name)) {
-            continue;
-        }
-        known = &resources[i];
-        if (strcmp(known->method, request->method) == 0) {
-            known->handle(fake, request, name, response);
-            return;
-        }
+    const struct rest_resource *known = resource_find(request, name, sizeof name);
+    if (known && strcmp(known->method, request->method) == 0) {
+        known->handle(fake, request, name, response);
+        return;
     }
     if (!known) {
         rest_response_set_message(response, 404, NULL, "Resource not found");

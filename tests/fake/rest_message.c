@@ -73,16 +73,8 @@ static const char *query_add_list(json_t *query, json_t *list)
     return json_is_array(list) ? NULL : "Unable to parse 'query_strings' array.";
 }
 
-static const char *query_add_body(json_t *query, json_t *message)
+const char *rest_query_add_body(json_t *query, const char *content_type, const char *body)
 {
-    const char *body = message_string(message, "message_body");
-    const char *content_type = message_string(message, "content_type");
-    if (!*body) {
-        return NULL;
-    }
-    if (!*content_type) {
-        return "No 'content_type' for 'message_body'.";
-    }
     if (strcmp(content_type, "application/x-www-form-urlencoded") == 0) {
         char *form = strdup(body);
         query_add_form(query, form);
@@ -106,6 +98,17 @@ static const char *query_add_body(json_t *query, json_t *message)
     }
     json_decref(parsed);
     return NULL;
+}
+
+static const char *query_add_message_body(json_t *query, json_t *message)
+{
+    const char *body = message_string(message, "message_body");
+    const char *content_type = message_string(message, "content_type");
+    if (!*body) {
+        return NULL;
+    }
+    return *content_type ? rest_query_add_body(query, content_type, body)
+                         : "No 'content_type' for 'message_body'.";
 }
 
 static bool method_is_known(const char *method)
@@ -144,7 +147,7 @@ static void message_handle(struct fake *fake, const struct session *session, jso
             query_add_form(query, form);
         }
         error = query_add_list(query, json_object_get(message, "query_strings"));
-        error = error ? error : query_add_body(query, message);
+        error = error ? error : query_add_message_body(query, message);
     }
     if (error) {
         rest_response_set_message(response, 400, "Bad request", error);

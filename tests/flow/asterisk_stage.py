@@ -211,7 +211,7 @@ class Bridge:
                 event.get(name) == value for name, value in members.items()), after)
 
     def metric(self, name):
-        last = "\narizmq_rest_failures_total "
+        last = "\n# EOF\n"
         before = self.log_count(last)
         self.process.send_signal(signal.SIGUSR1)
         self.wait_for_log(last, before + 1)

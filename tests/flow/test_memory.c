@@ -16,7 +16,7 @@
 #include "flow/scene.h"
 #include "harness/capture.h"
 
-enum { IDLE_BYTES_MAX = 12000000, GROWTH_BYTES_MAX = 1 << 20, BATCH = 1000 };
+enum { IDLE_BYTES_MAX = 20000000, GROWTH_BYTES_MAX = 1 << 20, BATCH = 1000 };
 
 int main(int argc, char **argv)
 {
@@ -222,7 +222,8 @@ Test(memory, new_ids_take_the_place_of_old_ones)
     enum { WARM_BATCHES = 20, BATCHES = 200 };
     struct flood flood;
     flood_open(&flood,
-               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "limits: {max_counters: 5000}\n");
+               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "limits: {max_counters: 5000}\n"
+               "gateway: {endpoint: \"ipc://DIR/gateway\", max_objects: 5000, feed_bytes: 65536}\n");
     uint64_t warm = 0;
     for (unsigned long i = 0; i < BATCHES; i++) {
         batch_write_new(flood.batch, i);

@@ -173,6 +173,21 @@ Test(feed, takes_no_object_for_another)
     }
 }
 
+/* As many objects as a busy node has: none may push another out and so be told with every event. */
+Test(feed, tells_of_a_thousand_objects_once_a_second)
+{
+    enum { OBJECTS = 1000, ROUNDS = 5 };
+    unsigned told = 0;
+    for (unsigned i = 0; i < OBJECTS * ROUNDS; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "1795444501.%u", i % OBJECTS);
+        tell(0, "ChannelVarset", "channel", id);
+        told += *take() != '\0';
+    }
+    cr_assert_geq(told, OBJECTS);
+    cr_assert_leq(told, OBJECTS + OBJECTS / 50, "%u", told);
+}
+
 Test(feed, always_tells_of_an_end_and_of_life_after_it)
 {
     tell(0, "ChannelVarset", "channel", "1");
@@ -333,6 +348,28 @@ Test(feed, hands_over_what_was_held_back_with_the_next_event)
     answer(200);
     const char *last = strstr(take(), "answer200=");
     cr_assert(last != NULL && strcmp(last, "answer200={} ") == 0);
+}
+
+/* A small record finds room where a large one before it did not. */
+Test(feed, lets_nothing_overtake_what_is_held_back)
+{
+    enum { ANSWERS = ROOM / 48 - 3 }; /* so many leave room for an answer, not for the link */
+    char detail[FEED_DETAIL_MAX + 1];
+    memset(detail, 'x', sizeof detail - 1);
+    detail[sizeof detail - 1] = '\0';
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        answer(i);
+    }
+    feed_link_state(feed, 0, 0, FEED_LINK_DOWN, detail);
+    answer(ANSWERS);
+    cr_assert_null(strstr(take(), "link0.0=0("), "it was not held back, which proves nothing");
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "answer%d={}", ANSWERS - 1);
+    cr_assert_not_null(strstr(taken, wanted));
+    feed_flush(feed);
+    snprintf(wanted, sizeof wanted, ") answer%d={} ", ANSWERS);
+    cr_assert_eq(strncmp(take(), "link0.0=0(", 10), 0, "%s", taken);
+    cr_assert_not_null(strstr(taken, wanted));
 }
 
 Test(feed, counts_the_events_of_each_node)

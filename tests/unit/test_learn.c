@@ -16,7 +16,7 @@
 static struct owners *new_owners(void)
 {
     struct owners *owners = NULL;
-    cr_assert_eq(owners_create(100000, 2, &owners), ARIZMQ_OK);
+    cr_assert_eq(owners_create(100000, 100000, 2, &owners), ARIZMQ_OK);
     return owners;
 }
 

@@ -188,6 +188,8 @@ Test(link_tell, each_change_and_each_new_reason_once)
     expect_told(FEED_LINK_UP, "");
 
     link_stop(subject);
+    turn();
+    cr_assert_gt(told_count, told_seen, "no command must be sent while the connection is closing");
     expect_told(FEED_LINK_DOWN, "stopping: the bridge is stopping");
     LOOP_UNTIL(&loop, turn(), link_is_stopped(subject));
     turn();

@@ -110,6 +110,7 @@ Test(metrics, are_written_in_the_format_of_prometheus)
             cr_assert_str_neq(names[i], names[other]);
         }
     }
-    cr_assert_null(line);
+    cr_assert_str_eq(line, "# EOF");
+    cr_assert_null(strtok_r(NULL, "\n", &rest));
     free(text);
 }

@@ -113,7 +113,7 @@ Test(objects, rules_stand_in_the_order_of_the_topics)
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         size_t length = strcspn(expected[i], " ");
         const struct object_type *type = objects_find_type(expected[i], length);
-        char actual[1024];
+        char actual[2048];
         int used = snprintf(actual, sizeof actual, "%.*s", (int)length, expected[i]);
         for (unsigned k = 0; k < type->rules_count; k++) {
             used += snprintf(actual + used, sizeof actual - (size_t)used, " %s",
@@ -156,7 +156,7 @@ Test(objects, only_the_last_word_on_an_object_ends_it)
         const struct object_type *type = i < count ? &types[i] : find("*");
         for (unsigned k = 0; k < type->rules_count; k++) {
             if (type->rules[k].ends) {
-                char actual[1024];
+                char actual[2048];
                 snprintf(actual, sizeof actual, "%s %s", type->name != NULL ? type->name : "*",
                          write_path(&type->rules[k]));
                 cr_assert_lt(met, sizeof expected / sizeof *expected, "%s", actual);

@@ -43,7 +43,7 @@ void *__wrap_calloc(size_t count, size_t size)
 static struct owners *new_owners(uint32_t max)
 {
     struct owners *owners = NULL;
-    cr_assert_eq(owners_create(max, 6, &owners), ARIZMQ_OK);
+    cr_assert_eq(owners_create(max, max, 6, &owners), ARIZMQ_OK);
     return owners;
 }
 
@@ -253,6 +253,27 @@ Test(owners, room_goes_to_the_living)
     owners_destroy(&owners);
 }
 
+Test(owners, the_ended_have_a_bound_of_their_own)
+{
+    struct owners *owners = NULL;
+    cr_assert_eq(owners_create(10, 2, 1, &owners), ARIZMQ_OK);
+    learn(owners, 0, "a");
+    learn(owners, 0, "b");
+    learn(owners, 0, "c");
+    end(owners, 0, "b");
+    end(owners, 0, "a");
+    end(owners, 0, "c"); /* b ended first */
+    cr_assert_str_eq(where(owners, "b"), "");
+    cr_assert_str_eq(where(owners, "a"), "0 ended");
+    learn(owners, 0, "a"); /* lives again, and makes room */
+    end(owners, 0, "d");
+    cr_assert_str_eq(where(owners, "c"), "0 ended");
+    cr_assert_str_eq(where(owners, "d"), "0 ended");
+    cr_assert_eq(owners_count(owners), 3);
+    cr_assert_eq(metrics_get(METRIC_OWNERS_EVICTED), 0);
+    owners_destroy(&owners);
+}
+
 Test(owners, calls_are_live_channels)
 {
     struct owners *owners = new_owners(10);
@@ -303,7 +324,7 @@ Test(owners, without_memory_nothing_breaks)
 {
     struct owners *owners = NULL;
     allocations_left = 1;
-    cr_assert_eq(owners_create(10, 2, &owners), ARIZMQ_ENOMEM);
+    cr_assert_eq(owners_create(10, 10, 2, &owners), ARIZMQ_ENOMEM);
     cr_assert_null(owners);
     allocations_left = UINT32_MAX;
     owners = new_owners(10);
@@ -400,7 +421,7 @@ Test(owners, does_what_the_model_does)
         srand(round);
         uint32_t max = round % 4 == 0 ? 1000 : 5 * (round % 4);
         struct owners *owners = NULL;
-        cr_assert_eq(owners_create(max, MODEL_NODES, &owners), ARIZMQ_OK);
+        cr_assert_eq(owners_create(max, max, MODEL_NODES, &owners), ARIZMQ_OK);
         static struct model model;
         model_init(&model, max);
         uint64_t evicted_before = metrics_get(METRIC_OWNERS_EVICTED);

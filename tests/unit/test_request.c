@@ -64,14 +64,22 @@ Test(request, header_is_a_json_object)
     refuse("{'method':'GET','uri':'a','timeout_ms':99999999999999999999}", "no JSON");
 }
 
-Test(request, header_with_nul_bytes)
+static void refuse_nul(const char *text, size_t length, const char *place)
 {
-    static const char text[] = "{\"method\":\"GET\",\"uri\":\"a\"\0}";
     struct request request;
     struct request_refusal refusal;
-    cr_assert_eq(read_bytes(text, sizeof text - 1, no_frame, &request, &refusal), ARIZMQ_EINVALID);
+    cr_assert_eq(read_bytes(text, length, no_frame, &request, &refusal), ARIZMQ_EINVALID);
+    cr_assert_not_null(strstr(refusal.message, place), "%s", refusal.message);
     cr_assert_null(request.uri);
     request_release(&request);
+}
+
+Test(request, header_with_nul_bytes)
+{
+    static const char behind_member[] = "{\"method\":\"GET\",\"uri\":\"a\"\0}";
+    static const char behind_real[] = "{\"x\":1.5\0,\"method\":\"GET\",\"uri\":\"a\"}";
+    refuse_nul(behind_member, sizeof behind_member - 1, "NUL byte at byte 26:");
+    refuse_nul(behind_real, sizeof behind_real - 1, "NUL byte at byte 9:");
 }
 
 Test(request, header_nested_too_deeply)
