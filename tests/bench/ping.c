@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * bench_ping: sends GET asterisk/ping many times on one of four ways and prints one line of JSON
+ * bench_ping: sends GET asterisk/ping many times on one of five ways and prints one line of JSON
  * with what it took. tests/bench/gateway runs it; ping.py is the same in Python. It checks every
  * answer and ends with status 1 at the first that is wrong.
  */
@@ -18,8 +18,11 @@
 static const struct {
     const char *name;
     void (*run)(struct ping_load *load);
-} ways[] = {
-    {"http", ping_http}, {"gateway", ping_gateway}, {"zurl", ping_zurl}, {"echo", ping_echo}};
+} ways[] = {{"http", ping_http},
+            {"curl", ping_curl},
+            {"gateway", ping_gateway},
+            {"zurl", ping_zurl},
+            {"echo", ping_echo}};
 
 enum { WAYS_COUNT = sizeof ways / sizeof *ways };
 
@@ -92,10 +95,11 @@ static void report(struct ping_load *load)
     qsort(load->latency_ns, load->requests, sizeof *load->latency_ns, compare);
     double seconds = (double)(load->ended_ns - load->begun_ns) / 1e9;
     double cpu_us = (double)(load->ended_cpu_ns - load->begun_cpu_ns) / 1e3;
-    json_t *json = json_pack("{s:i, s:i, s:f, s:f, s:f, s:f}", "requests", (int)load->requests,
-                             "in_flight", (int)load->in_flight, "p50_us", percentile_us(load, 0.5),
-                             "p99_us", percentile_us(load, 0.99), "per_s", load->requests / seconds,
-                             "client_cpu_us", cpu_us / load->requests);
+    json_t *json =
+        json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "requests", (int)load->requests,
+                  "in_flight", (int)load->in_flight, "p50_us", percentile_us(load, 0.5), "p99_us",
+                  percentile_us(load, 0.99), "max_us", percentile_us(load, 1), "per_s",
+                  load->requests / seconds, "client_cpu_us", cpu_us / load->requests);
     if (json == NULL || json_dumpf(json, stdout, JSON_COMPACT) != 0) {
         ping_die("no memory for the report");
     }
@@ -112,7 +116,7 @@ static const struct argp_option options[] = {
     {"warm-up", 'w', "N", 0, "Answers before the clock starts (500)", 0},
     {"requests", 'n', "N", 0, "Answers that are measured (5000)", 0},
     {"url", OPTION_URL, "URL", 0, "zurl: what it is to get", 0},
-    {"authorization", OPTION_AUTHORIZATION, "TEXT", 0, "http, zurl: value of that header", 0},
+    {"authorization", OPTION_AUTHORIZATION, "TEXT", 0, "http, curl, zurl: value of that header", 0},
     {"request-ids", OPTION_REQUEST_IDS, NULL, 0, "gateway: a request_id in each command", 0},
     {0}};
 
@@ -145,7 +149,7 @@ static error_t take_positional(struct command_line *line, struct argp_state *sta
         line->way++;
     }
     if (line->way == WAYS_COUNT) {
-        argp_error(state, "\"%s\" is no way; allowed: http, gateway, zurl, echo", argument);
+        argp_error(state, "\"%s\" is no way; allowed: http, curl, gateway, zurl, echo", argument);
     }
     return 0;
 }
@@ -187,7 +191,7 @@ static error_t take(int key, char *argument, struct argp_state *state)
 int main(int argc, char **argv)
 {
     static const struct argp parser = {
-        .options = options, .parser = take, .args_doc = "http|gateway|zurl|echo TARGET"};
+        .options = options, .parser = take, .args_doc = "http|curl|gateway|zurl|echo TARGET"};
     struct command_line line = {
         .load = {.url = "", .authorization = "", .in_flight = 1, .warm_up = 500, .requests = 5000}};
     argp_parse(&parser, argc, argv, 0, NULL, &line);

@@ -12,9 +12,9 @@
 enum { PING_IN_FLIGHT_MAX = 1024 };
 
 struct ping_load {
-    const char *target; /* "127.0.0.1:8088" over HTTP, else a ZeroMQ endpoint */
+    const char *target; /* "127.0.0.1:8088" for http and curl, else a ZeroMQ endpoint */
     const char *url;    /* zurl: what it is to get, "http://127.0.0.1:8088/ari/asterisk/ping" */
-    const char *authorization; /* HTTP and zurl: "Basic bGFiOnNlY3JldA==" */
+    const char *authorization; /* http, curl, zurl: "Basic bGFiOnNlY3JldA==" */
     int has_request_ids;       /* gateway: each command is to run once */
     uint32_t in_flight;
     uint32_t warm_up; /* answers before the clock starts */
@@ -31,6 +31,7 @@ struct ping_load {
 /* Each runs the whole load; what goes wrong ends the program. With one in flight it is the
  * simplest client that there is: a blocking socket, a REQ socket. */
 void ping_http(struct ping_load *load);
+void ping_curl(struct ping_load *load);
 void ping_gateway(struct ping_load *load);
 void ping_zurl(struct ping_load *load);
 void ping_echo(struct ping_load *load);

@@ -47,6 +47,7 @@ class Load:
         return {"requests": self.requests, "in_flight": self.in_flight,
                 "p50_us": self.latencies_ns[int(0.5 * last)] / 1000,
                 "p99_us": self.latencies_ns[int(0.99 * last)] / 1000,
+                "max_us": self.latencies_ns[-1] / 1000,
                 "per_s": self.requests * 1e9 / (self.ended[0] - self.begun[0]),
                 "client_cpu_us": (self.ended[1] - self.begun[1]) / 1000 / self.requests}
 
@@ -58,8 +59,16 @@ def check(status, body):
 
 # --- straight to Asterisk
 
-def one_connection(load, lock):
+# Connections are made one after the other: Asterisk queues ten, and a SYN beyond them is sent again
+# after a second.
+
+def connect(load):
     connection = http.client.HTTPConnection(load.target)
+    connection.connect()
+    return connection
+
+
+def one_connection(load, connection, lock):
     headers = {"Authorization": load.authorization}
     while True:
         with lock:
@@ -75,12 +84,13 @@ def one_connection(load, lock):
 
 
 def run_http(load):
-    one_connection(load, threading.Lock())
+    one_connection(load, connect(load), threading.Lock())
 
 
 def run_threads(load):
     lock = threading.Lock()
-    threads = [threading.Thread(target=one_connection, args=(load, lock), daemon=True)
+    threads = [threading.Thread(target=one_connection, args=(load, connect(load), lock),
+                                daemon=True)
                for _ in range(load.in_flight)]
     for thread in threads:
         thread.start()
@@ -88,8 +98,7 @@ def run_threads(load):
         thread.join()
 
 
-async def one_stream(load, host, port):
-    reader, writer = await asyncio.open_connection(host, port)
+async def one_stream(load, reader, writer):
     request = (f"GET /ari/asterisk/ping HTTP/1.1\r\nHost: {load.target}\r\n"
                f"Authorization: {load.authorization}\r\n\r\n").encode()
     while load.take():
@@ -107,7 +116,8 @@ async def one_stream(load, host, port):
 def run_asyncio(load):
     async def run():
         host, port = load.target.rsplit(":", 1)
-        await asyncio.gather(*(one_stream(load, host, int(port)) for _ in range(load.in_flight)))
+        streams = [await asyncio.open_connection(host, port) for _ in range(load.in_flight)]
+        await asyncio.gather(*(one_stream(load, *stream) for stream in streams))
     asyncio.run(run())
 
 
