@@ -122,8 +122,7 @@ static void on_answer(void *owner, struct exchange_answer *answer)
     const char *name = census->fleet->nodes[asked->node].config->name;
     enum object_kind kind = questions[asked->next].kind;
     if (answer->outcome != EXCHANGE_ANSWERED) {
-        log_warning("census", "%s: no list of its %s: %s", name, questions[asked->next].uri,
-                    answer->error);
+        log_warning("census", "GET %s: %s", questions[asked->next].uri, answer->error);
         asked->next = QUESTIONS; /* the other questions would fare no better */
         ask_next(asked);
         return;
@@ -131,8 +130,8 @@ static void on_answer(void *owner, struct exchange_answer *answer)
     const char *text = zmq_msg_data(answer->body);
     size_t length = zmq_msg_size(answer->body);
     if (answer->status_code != 200) {
-        log_warning("census", "%s: no list of its %s: Asterisk answered %d %s", name,
-                    questions[asked->next].uri, answer->status_code, answer->reason_phrase);
+        log_warning("census", "GET %s: %s: Asterisk answered %d %s", questions[asked->next].uri,
+                    name, answer->status_code, answer->reason_phrase);
     } else if (kind == OBJECT_KINDS) {
         take_version(asked, text, length);
     } else {

@@ -240,11 +240,10 @@ static void answer_of_one(struct command *command, unsigned node, struct exchang
         pass_on(command, node, answer);
         return;
     }
-    log_debug("command_failed", "%s: %s %s: %s", node_name(command, node), command->request.method,
-              command->request.uri, answer->error);
+    log_debug("command_failed", "%s %s: %s", command->request.method, command->request.uri,
+              answer->error);
     command_refuse(command, error_of(answer->outcome), node_name(command, node),
-                   answer->outcome != EXCHANGE_NOT_SENT, "%s: %s", node_name(command, node),
-                   answer->error);
+                   answer->outcome != EXCHANGE_NOT_SENT, "%s", answer->error);
 }
 
 /* Every node that is up has been asked, and none had it. */

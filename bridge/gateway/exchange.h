@@ -34,7 +34,7 @@ struct exchange_answer {
     const char *reason_phrase; /* borrowed for the call */
     const char *content_type;  /* borrowed for the call; NULL: none given */
     zmq_msg_t *body;           /* where answered; the callee may zmq_msg_move() it out */
-    const char *error;         /* one line; where not answered */
+    const char *error;         /* one line that begins with the node; where not answered */
 };
 
 /* Called once, in the command thread, never from within the call that began the exchange. */

@@ -35,6 +35,7 @@ enum {
 struct gateway {
     const struct config *config;
     struct feed *feed;
+    struct post *post;
     int epoll_fd;
     int stop_fd; /* eventfd */
     int door_fd;
@@ -82,11 +83,8 @@ static void on_link(void *owner, unsigned node, unsigned application, enum feed_
 
 static void on_answer(void *owner, uint64_t number, char *text, size_t length, bool was_sent)
 {
-    (void)owner;
-    (void)number;
-    (void)length;
-    (void)was_sent;
-    free(text);
+    struct gateway *gateway = owner;
+    over_ws_answer(gateway->transport.over_ws, number, text, length, was_sent);
 }
 
 static const struct feed_handler feed_handler = {on_object, on_link, on_answer};
@@ -123,6 +121,9 @@ static int wait_ms(struct gateway *gateway)
 {
     int wait = earlier(http_wait_ms(gateway->transport.http),
                        deadlines_wait_ms(gateway->deadlines, clock_monotonic_ms()));
+    if (gateway->transport.over_ws != NULL) {
+        wait = earlier(wait, over_ws_wait_ms(gateway->transport.over_ws));
+    }
     return earlier(wait, MEASURE_EVERY_MS);
 }
 
@@ -144,6 +145,9 @@ static void turn(struct gateway *gateway)
     catch_up(gateway);
     for (unsigned i = 0; has_requests && i < TURN_REQUESTS_MAX; i++) {
         has_requests = commands_receive(&gateway->commands);
+    }
+    if (gateway->transport.over_ws != NULL) {
+        over_ws_turn(gateway->transport.over_ws);
     }
     http_turn(gateway->transport.http);
     uint64_t now_ms = clock_monotonic_ms();
@@ -208,9 +212,13 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
         result =
             http_create(config, gateway->epoll_fd, &gateway->transport.http, error, error_size);
     }
+    if (result == ARIZMQ_OK && gateway->post != NULL) {
+        result = over_ws_create(config, gateway->post, gateway->transport.http,
+                                &gateway->transport.over_ws);
+    }
     if (result == ARIZMQ_OK) {
-        result = census_create(gateway->fleet, gateway->owners, &gateway->transport,
-                               &gateway->census);
+        result =
+            census_create(gateway->fleet, gateway->owners, &gateway->transport, &gateway->census);
     }
     return result != ARIZMQ_OK ? result
                                : door_create(&config->gateway, &gateway->door, error, error_size);
@@ -251,8 +259,8 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
     metrics_set(METRIC_OWNERS_MAX, gateway->config->gateway.max_objects);
 }
 
-int gateway_create(const struct config *config, struct feed *feed, uint64_t epoch,
-                   struct gateway **out, char *error, size_t error_size)
+int gateway_create(const struct config *config, struct feed *feed, struct post *post,
+                   uint64_t epoch, struct gateway **out, char *error, size_t error_size)
 {
     snprintf(error, error_size, "no memory for the gateway");
     struct gateway *gateway = calloc(1, sizeof *gateway);
@@ -261,6 +269,7 @@ int gateway_create(const struct config *config, struct feed *feed, uint64_t epoc
     }
     gateway->config = config;
     gateway->feed = feed;
+    gateway->post = post;
     gateway->epoll_fd = -1;
     gateway->stop_fd = -1;
     int result = create_loop(gateway, error, error_size);
@@ -319,6 +328,7 @@ void gateway_destroy(struct gateway **self)
         pthread_join(gateway->thread, NULL);
     }
     door_destroy(&gateway->door, 0);
+    over_ws_destroy(&gateway->transport.over_ws);
     http_destroy(&gateway->transport.http);
     census_destroy(&gateway->census);
     deadlines_destroy(&gateway->deadlines);

@@ -11,15 +11,17 @@
 #include <stdint.h>
 
 #include "gateway/feed.h"
+#include "gateway/post.h"
 #include "ops/config.h"
 
 struct gateway;
 
 /* Binds config->gateway.endpoint and prepares everything; starts no thread. `config` and `feed` are
- * borrowed; `epoch` is the pipeline's. Returns ARIZMQ_OK; else ARIZMQ_E… with one line in
+ * borrowed, as is `post`, which is NULL where no node has `rest: websocket`; `epoch` is the
+ * pipeline's. Returns ARIZMQ_OK; else ARIZMQ_E… with one line in
  * error[error_size]. */
-int gateway_create(const struct config *config, struct feed *feed, uint64_t epoch,
-                   struct gateway **out, char *error, size_t error_size);
+int gateway_create(const struct config *config, struct feed *feed, struct post *post,
+                   uint64_t epoch, struct gateway **out, char *error, size_t error_size);
 
 /* Starts the thread. Signals must be blocked already. Returns ARIZMQ_OK or ARIZMQ_EIO. */
 int gateway_start(struct gateway *self);

@@ -143,7 +143,7 @@ static json_t *print_node(const struct own *self, unsigned i)
     json_object_set_new(object, "commands", number(node->commands));
     json_object_set_new(object, "failures", number(node->failures));
     json_object_set_new(object, "under_way", number(node->under_way));
-    json_object_set_new(object, "queued", number(http_queued(self->transport->http, i)));
+    json_object_set_new(object, "queued", number(transport_queued(self->transport, i)));
     json_object_set_new(object, "last_error", text_or_null(last_error(node)));
     return object;
 }

@@ -5,16 +5,29 @@
  */
 #include "gateway/transport.h"
 
-#include "arizmq/error.h"
+#include "ops/metrics.h"
 
 int transport_send(struct transport *self, const struct exchange_order *order, exchange_done *done,
                    void *owner, struct exchange *out)
 {
     *out = (struct exchange){0};
+    if (self->config->nodes[order->node].rest == CONFIG_REST_WEBSOCKET) {
+        if (over_ws_can_carry(order)) {
+            return over_ws_send(self->over_ws, order, done, owner, &out->over_ws);
+        }
+        metrics_add(METRIC_OVER_WS_FALLBACKS, 1);
+    }
     return http_send(self->http, order, done, owner, &out->http);
 }
 
 bool transport_withdraw(struct transport *self, struct exchange *exchange)
 {
-    return http_withdraw(self->http, &exchange->http);
+    return exchange->over_ws != NULL ? over_ws_withdraw(self->over_ws, &exchange->over_ws)
+                                     : http_withdraw(self->http, &exchange->http);
+}
+
+unsigned transport_queued(const struct transport *self, unsigned node)
+{
+    return http_queued(self->http, node) +
+           (self->over_ws != NULL ? over_ws_queued(self->over_ws, node) : 0);
 }

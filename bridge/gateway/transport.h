@@ -10,16 +10,19 @@
 
 #include "gateway/exchange.h"
 #include "gateway/http.h"
+#include "gateway/over_ws.h"
 #include "ops/config.h"
 
 struct transport {
     const struct config *config;
     struct http *http;
+    struct over_ws *over_ws; /* NULL: no node has `rest: websocket` */
 };
 
 /* One exchange under way; a member of what it belongs to. All zero: none. */
 struct exchange {
     struct http_request *http;
+    struct over_ws_request *over_ws;
 };
 
 /* Begins an exchange; see http_send(). Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
@@ -28,5 +31,8 @@ int transport_send(struct transport *self, const struct exchange_order *order, e
 
 /* Takes it back if nothing was sent yet; see http_withdraw(). */
 bool transport_withdraw(struct transport *self, struct exchange *exchange);
+
+/* Requests for `node` that are not sent yet. */
+unsigned transport_queued(const struct transport *self, unsigned node);
 
 #endif

@@ -252,7 +252,19 @@ static const struct ws_handler link_ws_handler = {on_opened, on_message, on_refu
 
 static bool on_response(void *owner, const struct event *event)
 {
-    return link_watch_takes_response(owner, event);
+    struct link *link = owner;
+    struct scan scan;
+    if (scan_object(event->text.bytes, event->text.length, &scan) != ARIZMQ_OK) {
+        return false;
+    }
+    const struct span *value = scan_find(&scan, "request_id", 10);
+    if (value == NULL || value->length < 2 || value->bytes[0] != '"') {
+        return false;
+    }
+    /* No escape can stand in an id of ours, so the text between the quotes is it. */
+    struct span request_id = {value->bytes + 1, value->length - 2};
+    return link_watch_takes_response(link, &request_id) ||
+           link_command_takes_response(link, &request_id, event);
 }
 
 static void on_application_replaced(void *owner, const struct event *event)
@@ -364,6 +376,7 @@ void link_destroy(struct link **self)
     }
     lws_sul_cancel(&link->timer);
     link_quiet(link);
+    link_drop_commands(link);
     if (link->question != NULL) {
         resolver_cancel(link->environment->resolver, &link->question);
     }

@@ -9,6 +9,8 @@
 #define ARIZMQ_NODE_LINK_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <libwebsockets.h>
 
@@ -48,5 +50,9 @@ void link_stop(struct link *self);
 void link_abort(struct link *self);
 
 bool link_is_stopped(const struct link *self);
+
+/* Sends the RESTRequest of command `number` (gateway/post.h); feed_answer() will tell what became of
+ * it. Returns ARIZMQ_OK; or ARIZMQ_E… where it was not sent, and then nothing will be told. */
+int link_send_command(struct link *self, uint64_t number, const char *text, size_t length);
 
 #endif

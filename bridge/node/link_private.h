@@ -78,6 +78,9 @@ struct link {
     bool ping_is_sent;
     uint64_t probes; /* requests sent over the WebSocket */
 
+    /* link_command.c */
+    struct link_command *commands; /* sent, and not answered yet */
+
     /* link_subscribe.c */
     uint64_t
         complete_until_ns;   /* wall clock: events may be missing from here on; 0: none missing */
@@ -129,8 +132,18 @@ void link_watch_stop(struct link *self);
 /* Bytes came; `received_ns` is the wall clock then. */
 void link_watch_heard(struct link *self, uint64_t received_ns);
 
-/* Whether `event`, a RESTResponse, answers one of this link's probes. */
-bool link_watch_takes_response(const struct link *self, const struct event *event);
+/* Whether a RESTResponse with this request_id answers one of this link's probes. */
+bool link_watch_takes_response(const struct link *self, const struct span *request_id);
+
+/* --- link_command.c; link_send_command() is in link.h */
+
+/* Whether `event`, a RESTResponse with this request_id, answers one of the commands sent here; then
+ * the command thread has it. */
+bool link_command_takes_response(struct link *self, const struct span *request_id,
+                                 const struct event *event);
+
+/* The connection has ended: what is not answered will never be. */
+void link_drop_commands(struct link *self);
 
 /* --- link_subscribe.c */
 

@@ -62,6 +62,9 @@ void link_set_state(struct link *self, enum link_state state)
         metrics_set(gauges[i].gauge, value);
     }
     self->state = state;
+    if (state != LINK_UP && state != LINK_CLOSING) {
+        link_drop_commands(self);
+    }
     if (state == LINK_UP) {
         tell(self, FEED_LINK_UP, "");
     } else if (state == LINK_STANDBY) {

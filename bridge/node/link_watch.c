@@ -113,14 +113,11 @@ void link_watch_heard(struct link *self, uint64_t received_ns)
     self->ping_is_sent = false;
 }
 
-bool link_watch_takes_response(const struct link *self, const struct event *event)
+bool link_watch_takes_response(const struct link *self, const struct span *request_id)
 {
     char prefix[64];
     int length = snprintf(prefix, sizeof prefix, "arizmq-%" PRIu64 "-",
                           pipeline_epoch(self->environment->pipeline));
-    json_t *json = json_loadb(event->text.bytes, event->text.length, 0, NULL);
-    const char *id = json_string_value(json_object_get(json, "request_id"));
-    bool is_own = id != NULL && strncmp(id, prefix, (size_t)length) == 0;
-    json_decref(json);
-    return is_own;
+    return request_id->length > (size_t)length &&
+           memcmp(request_id->bytes, prefix, (size_t)length) == 0;
 }

@@ -18,8 +18,15 @@
 const struct lws_protocols *nodes_protocols[] = {&ws_raw_protocol, &ws_role_protocol,
                                                  &rest_protocol, NULL};
 
+/* Of one node, in `links`. */
+struct node_links {
+    unsigned first;
+    unsigned count;
+};
+
 struct nodes {
     struct link_environment environment;
+    struct node_links *of_node;
     unsigned links_count;
     struct link **links;
 };
@@ -47,6 +54,7 @@ static struct lws_vhost *create_tls_vhost(struct lws_context *context,
 
 static int create_links(struct nodes *nodes, unsigned node, struct lws_vhost *vhost)
 {
+    nodes->of_node[node].first = nodes->links_count;
     for (unsigned i = 0; i < nodes->environment.config->nodes[node].apps_count; i++) {
         int result =
             link_create(&nodes->environment, node, i, vhost, &nodes->links[nodes->links_count]);
@@ -54,6 +62,7 @@ static int create_links(struct nodes *nodes, unsigned node, struct lws_vhost *vh
             return result;
         }
         nodes->links_count++;
+        nodes->of_node[node].count++;
     }
     return ARIZMQ_OK;
 }
@@ -98,8 +107,10 @@ int nodes_create(struct lws_context *context, struct lws_vhost *plain, const str
                                                        .feed = feed,
                                                        .config = config};
         nodes->links = calloc(links_max + 1UL, sizeof(struct link *));
+        nodes->of_node = calloc(config->nodes_count + 1UL, sizeof *nodes->of_node);
     }
-    if (nodes == NULL || nodes->environment.resolver == NULL || nodes->links == NULL) {
+    if (nodes == NULL || nodes->environment.resolver == NULL || nodes->links == NULL ||
+        nodes->of_node == NULL) {
         snprintf(error, error_size, "no memory for %u links", links_max);
         nodes_destroy(&nodes);
         return ARIZMQ_ENOMEM;
@@ -128,6 +139,7 @@ void nodes_destroy(struct nodes **self)
     }
     resolver_destroy(&nodes->environment.resolver);
     free(nodes->links);
+    free(nodes->of_node);
     free(nodes);
 }
 
@@ -162,7 +174,22 @@ bool nodes_are_stopped(const struct nodes *self)
     return true;
 }
 
-void nodes_wake(struct nodes *self)
+/* Over the node's first link that takes it. */
+static void deliver(void *owner, const struct post_letter *letter)
+{
+    struct nodes *nodes = owner;
+    const struct node_links *links = &nodes->of_node[letter->node];
+    for (unsigned i = 0; i < links->count; i++) {
+        if (link_send_command(nodes->links[links->first + i], letter->number, letter->text,
+                              letter->length) == ARIZMQ_OK) {
+            return;
+        }
+    }
+    feed_answer(nodes->environment.feed, letter->number, NULL, 0, false);
+}
+
+void nodes_wake(struct nodes *self, struct post *post)
 {
     resolver_deliver(self->environment.resolver);
+    post_take(post, deliver, self);
 }

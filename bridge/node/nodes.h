@@ -12,6 +12,7 @@
 #include <libwebsockets.h>
 
 #include "gateway/feed.h"
+#include "gateway/post.h"
 #include "ops/config.h"
 #include "pipeline.h"
 
@@ -40,7 +41,8 @@ void nodes_abort(struct nodes *self);
 
 bool nodes_are_stopped(const struct nodes *self);
 
-/* To be called on LWS_CALLBACK_EVENT_WAIT_CANCELLED: another thread has something to tell. */
-void nodes_wake(struct nodes *self);
+/* To be called on LWS_CALLBACK_EVENT_WAIT_CANCELLED: another thread has something to tell. What
+ * stands in `post`, which may be NULL, is sent. */
+void nodes_wake(struct nodes *self, struct post *post);
 
 #endif

@@ -10,14 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "arizmq/error.h"
 #include "node/ws_private.h"
 
 static void ws_free(struct ws *ws)
 {
     lws_sul_cancel(&ws->end_later);
-    for (unsigned i = 0; i < ws->waiting_count; i++) {
-        free(ws->waiting[i].buffer);
+    struct ws_frame *frame = NULL;
+    struct ws_frame *next = NULL;
+    DL_FOREACH_SAFE(ws->waiting, frame, next)
+    {
+        free(frame);
     }
     ws_reader_deinit(&ws->reader);
     ws_message_deinit(&ws->message);
@@ -105,14 +110,15 @@ void ws_set_ended(struct ws *self, enum ws_end end, int code, const char *detail
 }
 
 /* RFC 6455, section 5.5.3: of several pings only the last need be answered. */
-static struct ws_frame *waiting_pong(struct ws *ws)
+static void drop_waiting_pong(struct ws *ws)
 {
-    for (unsigned i = 0; i < ws->waiting_count; i++) {
-        if (ws->waiting[i].opcode == WS_PONG) {
-            return &ws->waiting[i];
-        }
+    struct ws_frame *frame = NULL;
+    DL_SEARCH_SCALAR(ws->waiting, frame, opcode, WS_PONG);
+    if (frame != NULL) {
+        DL_DELETE(ws->waiting, frame);
+        ws->waiting_count--;
+        free(frame);
     }
-    return NULL;
 }
 
 int ws_queue(struct ws *self, enum ws_opcode opcode, const void *payload, size_t length)
@@ -120,37 +126,38 @@ int ws_queue(struct ws *self, enum ws_opcode opcode, const void *payload, size_t
     if (self->wsi == NULL || !self->is_open || self->is_closing) {
         return ARIZMQ_ECLOSED;
     }
-    struct ws_frame *frame = opcode == WS_PONG ? waiting_pong(self) : NULL;
-    if (frame == NULL && self->waiting_count == WS_FRAMES_WAITING_MAX) {
-        return ARIZMQ_ETOOLARGE;
-    }
-    unsigned char *buffer = malloc(WS_FRAME_PAYLOAD_AT + length);
-    if (buffer == NULL) {
+    struct ws_frame *frame = malloc(sizeof *frame + WS_FRAME_PAYLOAD_AT + length);
+    if (frame == NULL) {
         return ARIZMQ_ENOMEM;
     }
+    if (opcode == WS_PONG) {
+        drop_waiting_pong(self);
+    }
+    if (self->waiting_count == WS_FRAMES_WAITING_MAX) {
+        free(frame);
+        return ARIZMQ_ETOOLARGE;
+    }
+    frame->opcode = opcode;
+    frame->length = length;
     if (length > 0) {
-        memcpy(buffer + WS_FRAME_PAYLOAD_AT, payload, length);
+        memcpy(frame->buffer + WS_FRAME_PAYLOAD_AT, payload, length);
     }
-    if (frame != NULL) {
-        free(frame->buffer);
-    } else {
-        frame = &self->waiting[self->waiting_count++];
-    }
-    *frame = (struct ws_frame){.opcode = opcode, .length = length, .buffer = buffer};
+    DL_APPEND(self->waiting, frame);
+    self->waiting_count++;
     lws_callback_on_writable(self->wsi);
     return ARIZMQ_OK;
 }
 
 int ws_write_next(struct ws *self)
 {
-    if (self->waiting_count == 0) {
+    struct ws_frame *frame = self->waiting;
+    if (frame == NULL) {
         return 0;
     }
-    struct ws_frame frame = self->waiting[0];
+    DL_DELETE(self->waiting, frame);
     self->waiting_count--;
-    memmove(&self->waiting[0], &self->waiting[1], self->waiting_count * sizeof frame);
-    int result = self->transport->write(self, &frame);
-    free(frame.buffer);
+    int result = self->transport->write(self, frame);
+    free(frame);
     if (result == 0 && self->waiting_count > 0) {
         lws_callback_on_writable(self->wsi);
     }

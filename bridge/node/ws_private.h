@@ -8,16 +8,18 @@
 #include "node/ws.h"
 
 enum {
-    /* A probe, a ping, a pong and a close: the daemon has never more to say at once. */
-    WS_FRAMES_WAITING_MAX = 8,
+    /* A probe, a ping, a pong and a close; and as many commands as a node may have under way
+     * (nodes[].rest_connections is at most 90). */
+    WS_FRAMES_WAITING_MAX = 8 + 90,
     WS_HANDSHAKE_BYTES_MAX = 16384,
 };
 
 /* A frame that waits for the socket to be writable. */
 struct ws_frame {
+    struct ws_frame *prev, *next; /* utlist */
     enum ws_opcode opcode;
     size_t length;
-    unsigned char *buffer; /* LWS_PRE bytes, room for a frame header, then the payload */
+    unsigned char buffer[]; /* LWS_PRE bytes, room for a frame header, then the payload */
 };
 
 enum { WS_FRAME_PAYLOAD_AT = LWS_PRE + 14 };
@@ -44,7 +46,7 @@ struct ws {
     struct ws_ended how;
     uint64_t received_ns;
     unsigned waiting_count;
-    struct ws_frame waiting[WS_FRAMES_WAITING_MAX];
+    struct ws_frame *waiting; /* the oldest first */
     /* RAW transport */
     struct ws_reader reader;
     char key[32]; /* Sec-WebSocket-Key */

@@ -48,7 +48,8 @@ struct service {
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct feed *feed;       /* NULL: there is no gateway */
-    struct gateway *gateway; /* NULL: the same */
+    struct post *post;       /* NULL: no command goes over a WebSocket */
+    struct gateway *gateway; /* NULL: there is none */
     struct pipeline *pipeline;
     struct nodes *nodes;
     int signals; /* a signalfd; libwebsockets closes it once it has adopted it */
@@ -166,7 +167,7 @@ static int service_callback(struct lws *wsi, enum lws_callback_reasons reason, v
     if (reason == LWS_CALLBACK_RAW_RX_FILE) {
         read_signal(service);
     } else if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED && service->nodes != NULL) {
-        nodes_wake(service->nodes);
+        nodes_wake(service->nodes, service->post);
     }
     return 0;
 }
@@ -284,6 +285,16 @@ static void show_bounds(const struct config *config)
     metrics_set(METRIC_STOP_TIMEOUT_MS, config->stop_timeout_ms);
 }
 
+static bool uses_post(const struct config *config)
+{
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        if (config->nodes[i].rest == CONFIG_REST_WEBSOCKET) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* libzmq's threads inherit the blocked signals, so this comes after adopt_signals(). */
 static int create_parts(struct service *service, char *error, size_t error_size)
 {
@@ -302,9 +313,14 @@ static int create_parts(struct service *service, char *error, size_t error_size)
         result = nodes_create(service->context, service->vhost, service->config, service->pipeline,
                               service->feed, &service->nodes, error, error_size);
     }
+    if (result == ARIZMQ_OK && has_gateway && uses_post(service->config)) {
+        result = post_create(service->config, service->context, &service->post);
+        snprintf(error, error_size, "no memory for commands over WebSockets");
+    }
     if (result == ARIZMQ_OK && has_gateway) {
-        result = gateway_create(service->config, service->feed, pipeline_epoch(service->pipeline),
-                                &service->gateway, error, error_size);
+        result = gateway_create(service->config, service->feed, service->post,
+                                pipeline_epoch(service->pipeline), &service->gateway, error,
+                                error_size);
     }
     if (result == ARIZMQ_OK && has_gateway) {
         result = gateway_start(service->gateway);
@@ -365,6 +381,7 @@ int service_run(const struct config *config)
     gateway_destroy(&service.gateway);
     nodes_destroy(&service.nodes);
     feed_destroy(&service.feed);
+    post_destroy(&service.post);
     lws_sul_cancel(&service.beat);
     lws_sul_cancel(&service.subscriptions);
     lws_sul_cancel(&service.stopping);
