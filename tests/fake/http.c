@@ -450,7 +450,10 @@ int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         connection_read_body(connection, in, length);
         return 0;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return connection_complete(wsi, connection);
+        /* It comes for an empty body, too, where the answer is held back. */
+        return connection->is_waiting || connection->is_flooding
+                   ? 0
+                   : connection_complete(wsi, connection);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return connection_writeable(wsi, connection);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:

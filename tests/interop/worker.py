@@ -41,13 +41,12 @@ class Gateway:
 def handle(gateway, event):
     """Does what an event asks for. Which Asterisk it came from is the bridge's affair."""
     if event["type"] == "StasisStart":
-        channel = event["channel"]["id"]
-        for uri, query in ((f"channels/{channel}/answer", {}),
-                           (f"channels/{channel}/play", {"media": "sound:hello-world"})):
-            yield uri, gateway.request("POST", uri, **query)
+        channel = "channels/" + event["channel"]["id"]
+        yield gateway.request("POST", channel + "/answer")
+        yield gateway.request("POST", channel + "/play", media="sound:hello-world")
     elif event["playback"]["target_uri"].startswith("channel:"):
-        uri = "channels/" + event["playback"]["target_uri"].removeprefix("channel:")
-        yield uri, gateway.request("DELETE", uri)
+        channel = "channels/" + event["playback"]["target_uri"].removeprefix("channel:")
+        yield gateway.request("DELETE", channel)
 
 
 def main(events, commands, application):
@@ -58,9 +57,10 @@ def main(events, commands, application):
     socket.connect(events)
     while True:
         _, event, _ = socket.recv_multipart()
-        for uri, (reply, body) in handle(gateway, json.loads(event)):
-            print(reply.get("node"), uri, reply["status_code"], reply["reason_phrase"],
-                  (body or {}).get("message", "") if "error" in reply else "", flush=True)
+        for reply, body in handle(gateway, json.loads(event)):
+            print(reply["uri"], reply["status_code"], reply["reason_phrase"],
+                  f"on {reply['node']}" if "node" in reply else "",
+                  body["message"] if reply["status_code"] >= 400 else "", flush=True)
 
 
 if __name__ == "__main__":
