@@ -38,6 +38,7 @@ struct gateway {
     struct post *post;
     int epoll_fd;
     int stop_fd; /* eventfd */
+    int door_fd;
     _Atomic bool is_stopping;
     _Atomic bool is_stopped;
     _Atomic uint64_t stop_by_ms;
@@ -118,9 +119,6 @@ static int earlier(int a_ms, int b_ms)
 /* Milliseconds until the next turn is due, if nothing happens before. */
 static int wait_ms(struct gateway *gateway)
 {
-    if (door_has_input(gateway->door)) {
-        return 0;
-    }
     int wait = earlier(http_wait_ms(gateway->transport.http),
                        deadlines_wait_ms(gateway->deadlines, clock_monotonic_ms()));
     if (gateway->transport.over_ws != NULL) {
@@ -132,18 +130,21 @@ static int wait_ms(struct gateway *gateway)
 static void turn(struct gateway *gateway)
 {
     struct epoll_event events[TURN_EVENTS_MAX];
-    int count = epoll_wait(gateway->epoll_fd, events, TURN_EVENTS_MAX, wait_ms(gateway));
+    /* What was sent in the turn before may have taken the door's signal away. */
+    bool has_requests = door_has_input(gateway->door);
+    int count =
+        epoll_wait(gateway->epoll_fd, events, TURN_EVENTS_MAX, has_requests ? 0 : wait_ms(gateway));
     for (int i = 0; i < count; i++) {
         int fd = events[i].data.fd;
-        if (fd != door_fd(gateway->door) && fd != feed_fd(gateway->feed) &&
-            fd != gateway->stop_fd) {
+        if (fd == gateway->door_fd) {
+            has_requests = true;
+        } else if (fd != feed_fd(gateway->feed) && fd != gateway->stop_fd) {
             http_ready(gateway->transport.http, fd, events[i].events);
         }
     }
     catch_up(gateway);
-    bool has_more = true;
-    for (unsigned i = 0; has_more && i < TURN_REQUESTS_MAX; i++) {
-        has_more = commands_receive(&gateway->commands);
+    for (unsigned i = 0; has_requests && i < TURN_REQUESTS_MAX; i++) {
+        has_requests = commands_receive(&gateway->commands);
     }
     if (gateway->transport.over_ws != NULL) {
         over_ws_turn(gateway->transport.over_ws);
@@ -252,6 +253,7 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
                                           .own = &gateway->own,
                                           .catch_up = catch_up,
                                           .owner = gateway};
+    gateway->door_fd = door_fd(gateway->door);
     gateway->measured_ms = clock_monotonic_ms();
     metrics_set(METRIC_GATEWAY_MAX_REQUESTS, gateway->config->gateway.max_requests);
     metrics_set(METRIC_OWNERS_MAX, gateway->config->gateway.max_objects);

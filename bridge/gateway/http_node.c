@@ -58,15 +58,32 @@ static int check_tls(const struct config_node *config, char *error, size_t error
     return bad == NULL ? ARIZMQ_OK : ARIZMQ_EINVALID;
 }
 
-static int print_texts(struct http_node *node)
+/* Parsed once: of a text curl would make the same again for each request. */
+static int parse_url(struct http_node *node, char *error, size_t error_size)
 {
     const struct config_node *config = node->config;
     bool is_ipv6 = strchr(config->host, ':') != NULL;
-    if (asprintf(&node->url, "%s://%s%s%s:%u/", config->use_tls ? "https" : "http",
-                 is_ipv6 ? "[" : "", config->host, is_ipv6 ? "]" : "", config->port) < 0) {
-        node->url = NULL;
+    char *text = NULL;
+    if (asprintf(&text, "%s://%s%s%s:%u/", config->use_tls ? "https" : "http", is_ipv6 ? "[" : "",
+                 config->host, is_ipv6 ? "]" : "", config->port) < 0) {
         return ARIZMQ_ENOMEM;
     }
+    node->url = curl_url();
+    CURLUcode code =
+        node->url != NULL ? curl_url_set(node->url, CURLUPART_URL, text, 0) : CURLUE_OUT_OF_MEMORY;
+    if (code != CURLUE_OK) {
+        snprintf(error, error_size, "%s: %s is no URL for HTTP: %s", config->name, text,
+                 curl_url_strerror(code));
+    }
+    free(text);
+    return code == CURLUE_OK              ? ARIZMQ_OK
+           : code == CURLUE_OUT_OF_MEMORY ? ARIZMQ_ENOMEM
+                                          : ARIZMQ_EINVALID;
+}
+
+static int print_authorization(struct http_node *node)
+{
+    const struct config_node *config = node->config;
     /* "Authorization: Basic " and base64, which makes four bytes of three. */
     static const char name[] = "Authorization: ";
     size_t size = sizeof name + 16 + (strlen(config->username) + strlen(config->password) + 4) * 2;
@@ -131,7 +148,10 @@ int http_node_init(struct http_node *node, struct http *http, const struct confi
     node->config = config;
     int result = config->use_tls ? check_tls(config, error, error_size) : ARIZMQ_OK;
     if (result == ARIZMQ_OK) {
-        result = print_texts(node);
+        result = parse_url(node, error, error_size);
+    }
+    if (result == ARIZMQ_OK) {
+        result = print_authorization(node);
     }
     if (result == ARIZMQ_OK) {
         chain_headers(node);
@@ -169,7 +189,7 @@ void http_node_deinit(struct http_node *node)
     }
     free(node->handles);
     free(node->authorization);
-    free(node->url);
+    curl_url_cleanup(node->url);
 }
 
 static bool set_tls(CURL *easy, const struct config_tls *tls)
@@ -210,7 +230,7 @@ static bool set_protocol(CURL *easy, const struct http_node *node)
         }
     }
     const char *scheme = config->use_tls ? "https" : "http";
-    return curl_easy_setopt(easy, CURLOPT_URL, node->url) == CURLE_OK &&
+    return curl_easy_setopt(easy, CURLOPT_CURLU, node->url) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, scheme) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "arizmq/" ARIZMQ_VERSION) == CURLE_OK &&

@@ -70,7 +70,7 @@ struct http_node {
     struct http *http;
     const struct config_node *config;
     CURLM *multi;
-    char *url;           /* "http://[::1]:8088/" */
+    CURLU *url;          /* "http://[::1]:8088/" */
     char *authorization; /* whole line */
     struct curl_slist headers[HTTP_HEADERS_COUNT];
     struct http_handle **handles; /* room for config->rest_connections */

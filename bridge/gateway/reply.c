@@ -6,7 +6,9 @@
  */
 #include "gateway/reply.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,9 @@
 #include <unistr.h>
 
 #include "gateway/request.h"
+
+/* More than nearly all headers have. */
+enum { HEADER_MIN_BYTES = 512 };
 
 #define REPLY_ROW(identifier, status, word, reason) {status, word, reason},
 static const struct {
@@ -58,24 +63,12 @@ static json_t *make_string(const char *text)
     return string;
 }
 
-/* NULL: the member is left out. Returns whether there was memory. */
-static bool put_text(json_t *json, const char *name, const char *text)
-{
-    return text == NULL || json_object_set_new_nocheck(json, name, make_string(text)) == 0;
-}
-
-/* Milliseconds with three decimals; the nearest double is printed as they are with 15 digits. */
-static double elapsed_ms(uint64_t elapsed_ns)
-{
-    return (double)((elapsed_ns + 500) / 1000) / 1000.0;
-}
-
 /* Takes `json` over. */
 static char *print(json_t *json, bool is_complete, size_t *length)
 {
     char *text = NULL;
     if (json != NULL && is_complete) {
-        text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+        text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
     }
     json_decref(json);
     if (text != NULL) {
@@ -84,26 +77,114 @@ static char *print(json_t *json, bool is_complete, size_t *length)
     return text;
 }
 
+/* A header in the making. A tree of it would be a fifth of all the instructions that a command
+ * costs; so the members are written one behind the other, and Jansson prints only text that cannot
+ * stand between quotes as it is. */
+struct header {
+    char *bytes;
+    size_t length;
+    size_t capacity;
+    bool has_failed; /* no memory */
+};
+
+static void put(struct header *header, const char *bytes, size_t length)
+{
+    if (header->length + length > header->capacity) {
+        size_t capacity = (header->length + length) * 2;
+        capacity = capacity < HEADER_MIN_BYTES ? HEADER_MIN_BYTES : capacity;
+        char *grown = header->has_failed ? NULL : realloc(header->bytes, capacity);
+        if (grown == NULL) {
+            header->has_failed = true;
+            return;
+        }
+        header->bytes = grown;
+        header->capacity = capacity;
+    }
+    memcpy(header->bytes + header->length, bytes, length);
+    header->length += length;
+}
+
+static bool is_plain(const char *text, size_t length)
+{
+    bool is_plain = true;
+    for (size_t i = 0; i < length; i++) {
+        is_plain =
+            is_plain && text[i] >= ' ' && text[i] <= '~' && text[i] != '"' && text[i] != '\\';
+    }
+    return is_plain;
+}
+
+/* NULL: the member is left out. `key` is `,"name":` as it stands in the text. */
+static void put_text(struct header *header, const char *key, const char *text)
+{
+    if (text == NULL) {
+        return;
+    }
+    put(header, key, strlen(key));
+    size_t length = strlen(text);
+    if (is_plain(text, length)) {
+        put(header, "\"", 1);
+        put(header, text, length);
+        put(header, "\"", 1);
+        return;
+    }
+    char *quoted = print(make_string(text), true, &length);
+    if (quoted == NULL) {
+        header->has_failed = true;
+        return;
+    }
+    put(header, quoted, length);
+    free(quoted);
+}
+
+static void put_status(struct header *header, int status_code)
+{
+    char text[32];
+    int length = snprintf(text, sizeof text, ",\"status_code\":%d", status_code);
+    put(header, text, (size_t)length);
+}
+
+/* Milliseconds with up to three decimals, at least one. */
+static void put_elapsed(struct header *header, uint64_t elapsed_ns)
+{
+    char text[48];
+    uint64_t elapsed_us = elapsed_ns / 1000 + (elapsed_ns % 1000 >= 500);
+    int length = snprintf(text, sizeof text, ",\"elapsed_ms\":%" PRIu64 ".%03u", elapsed_us / 1000,
+                          (unsigned)(elapsed_us % 1000));
+    while (text[length - 1] == '0' && text[length - 2] != '.') {
+        length--;
+    }
+    put(header, text, (size_t)length);
+}
+
 char *reply_print(const struct reply *reply, const struct request *request, size_t *length)
 {
     static const struct request unknown;
     const struct request *of = request != NULL ? request : &unknown;
-    json_t *json = json_object();
-    bool is_complete =
-        put_text(json, "type", "RESTResponse") && put_text(json, "request_id", of->request_id) &&
-        put_text(json, "transaction_id", of->transaction_id) &&
-        json_object_set_new_nocheck(json, "status_code", json_integer(reply->status_code)) == 0 &&
-        put_text(json, "reason_phrase", reply->reason_phrase) &&
-        put_text(json, "content_type", reply->content_type) && put_text(json, "uri", of->uri) &&
-        put_text(json, "node", reply->node) && put_text(json, "source", reply->source) &&
-        put_text(json, "error", reply->error) &&
-        json_object_set_new_nocheck(json, "elapsed_ms", json_real(elapsed_ms(reply->elapsed_ns))) ==
-            0;
-    return print(json, is_complete, length);
+    struct header header = {0};
+    put_text(&header, "{\"type\":", "RESTResponse");
+    put_text(&header, ",\"request_id\":", of->request_id);
+    put_text(&header, ",\"transaction_id\":", of->transaction_id);
+    put_status(&header, reply->status_code);
+    put_text(&header, ",\"reason_phrase\":", reply->reason_phrase);
+    put_text(&header, ",\"content_type\":", reply->content_type);
+    put_text(&header, ",\"uri\":", of->uri);
+    put_text(&header, ",\"node\":", reply->node);
+    put_text(&header, ",\"source\":", reply->source);
+    put_text(&header, ",\"error\":", reply->error);
+    put_elapsed(&header, reply->elapsed_ns);
+    put(&header, "}", 2); /* and the 0 that ends it */
+    if (header.has_failed) {
+        free(header.bytes);
+        return NULL;
+    }
+    *length = header.length - 1;
+    return header.bytes;
 }
 
 char *reply_print_error(const char *message, size_t *length)
 {
     json_t *json = json_object();
-    return print(json, put_text(json, "message", message), length);
+    bool is_complete = json_object_set_new_nocheck(json, "message", make_string(message)) == 0;
+    return print(json, is_complete, length);
 }

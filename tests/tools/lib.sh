@@ -20,6 +20,9 @@ ARIZMQ_PACKAGES_TEST=(
     libcriterion-dev python3 python3-zmq python3-jsonschema python3-yaml clang libclang-rt-dev
     openssl
 )
+# What tests/bench/gateway compares with, and what its clients need.
+# shellcheck disable=SC2034
+ARIZMQ_PACKAGES_BENCH=(zurl python3-zmq)
 # What tests/asterisk/rootfs and tests/asterisk/run need. Only of use to root.
 # shellcheck disable=SC2034
 ARIZMQ_PACKAGES_ASTERISK=(mmdebstrap debian-archive-keyring ca-certificates openssl python3)
