@@ -123,9 +123,13 @@
       "Live objects forgotten because gateway.max_objects was reached")                            \
     X(OWNERS_FORGOTTEN, counter, "arizmq_owners_forgotten_total",                                  \
       "Objects not remembered for want of memory, or because four other nodes have them")          \
+    X(FEED_MAX_BYTES, gauge, "arizmq_feed_max_bytes", "gateway.feed_bytes")                        \
     X(FEED_DROPPED, counter, "arizmq_feed_dropped_total",                                          \
       "What the command thread was not told because gateway.feed_bytes or all memory was in use")  \
     X(ONCE_REQUESTS, gauge, "arizmq_once_requests", "Request ids remembered")                      \
+    X(ONCE_MAX_REQUESTS, gauge, "arizmq_once_max_requests", "gateway.once_max_requests")           \
+    X(ONCE_MAX_BYTES, gauge, "arizmq_once_max_bytes", "gateway.once_max_bytes")                    \
+    X(ONCE_WINDOW_MS, gauge, "arizmq_once_window_ms", "gateway.once_window_ms")                    \
     X(ONCE_BYTES, gauge, "arizmq_once_bytes", "Bytes of stored replies")                           \
     X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
       "Request ids forgotten within gateway.once_window_ms because a bound was reached")           \
