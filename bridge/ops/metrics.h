@@ -106,6 +106,14 @@
       "Requests put to all nodes, since nobody was known to have their object")                    \
     X(GATEWAY_UNDER_WAY, gauge, "arizmq_gateway_under_way", "Requests taken and not answered yet") \
     X(GATEWAY_MAX_REQUESTS, gauge, "arizmq_gateway_max_requests", "gateway.max_requests")          \
+    X(GATEWAY_MAX_REQUESTS_PER_NODE, gauge, "arizmq_gateway_max_requests_per_node",                \
+      "gateway.max_requests_per_node")                                                             \
+    X(GATEWAY_MAX_REQUEST_BYTES, gauge, "arizmq_gateway_max_request_bytes",                        \
+      "gateway.max_request_bytes")                                                                 \
+    X(GATEWAY_MAX_BODY_BYTES, gauge, "arizmq_gateway_max_body_bytes", "gateway.max_body_bytes")    \
+    X(GATEWAY_MAX_REPLY_BYTES, gauge, "arizmq_gateway_max_reply_bytes", "gateway.max_reply_bytes") \
+    X(GATEWAY_ANSWER_TIMEOUT_MS, gauge, "arizmq_gateway_answer_timeout_ms",                        \
+      "gateway.answer_timeout_ms")                                                                 \
     X(HTTP_REQUESTS, counter, "arizmq_http_requests_total", "Commands put on an HTTP connection")  \
     X(HTTP_CONNECTS, counter, "arizmq_http_connects_total",                                        \
       "HTTP connections opened for commands")                                                      \
