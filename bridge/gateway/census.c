@@ -103,10 +103,8 @@ static void ask_next(struct census_node *asked)
     if (kind != OBJECT_KINDS) {
         owners_begin_census(census->owners, asked->node, kind);
     }
-    struct exchange_order order = {.node = asked->node,
-                                   .method = "GET",
-                                   .uri = questions[asked->next].uri,
-                                   .query = ""};
+    struct exchange_order order = {
+        .node = asked->node, .method = "GET", .uri = questions[asked->next].uri, .query = ""};
     if (transport_send(census->transport, &order, on_answer, asked, &asked->exchange) !=
         ARIZMQ_OK) {
         log_error("census", "%s: no memory to ask it for its %s",

@@ -59,12 +59,25 @@ static void reply_stored(struct command *command, const struct once_reply *store
     command_reply_at_once(command, &stored->reply, stored->body);
 }
 
+static void refuse_overloaded(struct command *command)
+{
+    char message[COMMAND_MESSAGE_SIZE];
+    snprintf(message, sizeof message,
+             "%u requests are under way (gateway.max_requests); nothing was sent, try later",
+             command->commands->count);
+    refuse_at_once(command, REPLY_OVERLOADED, NULL, message);
+}
+
 /* Lets it wait for the reply to the one under way. */
 static void wait_for_original(struct command *command)
 {
     struct commands *commands = command->commands;
     struct command *original = NULL;
     HASH_FIND_STR(commands->by_id, command->request.request_id, original);
+    if (commands->count >= commands->config->gateway.max_requests) {
+        refuse_overloaded(command);
+        return;
+    }
     if (original == NULL) {
         refuse_at_once(command, REPLY_CONFLICT, NULL,
                        "the same request is under way, but cannot be waited for");
@@ -176,13 +189,18 @@ static void run(struct command *command)
     }
 }
 
-/* Refuses before anything was sent, so that the same id may be tried again. */
-static void refuse_unsent(struct command *command, enum reply_error error, const char *node,
-                          const char *message)
+/* Nothing was sent, so the same id may be tried again. */
+static void forget(const struct command *command)
 {
     if (command->request.request_id != NULL) {
         once_forget(command->commands->once, "", command->request.request_id);
     }
+}
+
+static void refuse_unsent(struct command *command, enum reply_error error, const char *node,
+                          const char *message)
+{
+    forget(command);
     refuse_at_once(command, error, node, message);
 }
 
@@ -190,8 +208,7 @@ static bool prepare_asks(struct command *command, const struct route *route)
 {
     const struct fleet *fleet = command->commands->fleet;
     command->is_of_all = route->verdict == ROUTE_ASK_ALL;
-    command->asks =
-        calloc(command->is_of_all ? fleet->up : 1U, sizeof *command->asks);
+    command->asks = calloc(command->is_of_all ? fleet->up : 1U, sizeof *command->asks);
     if (command->asks == NULL) {
         return false;
     }
@@ -244,11 +261,8 @@ static void route_command(struct command *command)
 {
     struct commands *commands = command->commands;
     if (commands->count >= commands->config->gateway.max_requests) {
-        char message[COMMAND_MESSAGE_SIZE];
-        snprintf(message, sizeof message,
-                 "%u requests are under way (gateway.max_requests); nothing was sent, try later",
-                 commands->count);
-        refuse_unsent(command, REPLY_OVERLOADED, NULL, message);
+        forget(command);
+        refuse_overloaded(command);
         return;
     }
     if (mentions_read(&command->request, &command->mentions) != ARIZMQ_OK) {
@@ -269,8 +283,8 @@ static void route_command(struct command *command)
 static void take_on(struct command *command)
 {
     struct request_refusal refusal;
-    struct span body = command->message.has_body ? frame_span(&command->message.body)
-                                                 : (struct span){NULL, 0};
+    struct span body =
+        command->message.has_body ? frame_span(&command->message.body) : (struct span){NULL, 0};
     if (request_read(frame_span(&command->message.header), body,
                      &command->commands->config->gateway, &command->request,
                      &refusal) != ARIZMQ_OK) {

@@ -33,12 +33,12 @@ struct commands {
      * socket, before it is routed: whoever sent it may have seen an event that is told of there. */
     void (*catch_up)(void *owner);
     void *owner;
-    bool is_stopping;       /* new requests are refused */
-    uint32_t count;         /* commands in the lists, repetitions that wait among them */
-    uint32_t unanswered;    /* of these: whose client waits */
-    struct command *first;  /* utlist: those being run */
-    struct command *by_id;  /* uthash: of these, those with a request_id */
-    struct command *spare;  /* for the next message */
+    bool is_stopping;      /* new requests are refused */
+    uint32_t count;        /* commands in the lists, repetitions that wait among them */
+    uint32_t unanswered;   /* of these: whose client waits */
+    struct command *first; /* utlist: those being run */
+    struct command *by_id; /* uthash: of these, those with a request_id */
+    struct command *spare; /* for the next message */
 };
 
 /* Takes one message off the socket and does with it what can be done at once. False: none waits. */

@@ -28,10 +28,10 @@ struct command {
     struct mentions mentions;
     uint64_t received_ns; /* monotonic */
     struct deadline deadline;
-    bool is_answered;  /* the client has its reply */
-    bool is_settled;   /* so have all that repeated it, and the reply is remembered */
-    bool is_of_all;    /* put to every node that is up */
-    bool has_claims;   /* ids chosen by the client are claimed on asks[0].node */
+    bool is_answered; /* the client has its reply */
+    bool is_settled;  /* so have all that repeated it, and the reply is remembered */
+    bool is_of_all;   /* put to every node that is up */
+    bool has_claims;  /* ids chosen by the client are claimed on asks[0].node */
     unsigned asks_count;
     unsigned asks_left; /* not over */
     struct command_ask *asks;
@@ -51,8 +51,8 @@ enum { COMMAND_MESSAGE_SIZE = 640 };
 void command_reply(struct command *command, const struct reply *reply, zmq_msg_t *body);
 
 /* The end, if that has not been already: answers the client and whoever waits for the same,
- * remembers the reply where `is_kept` and the command has a request_id (else forgets that id). Frees
- * the command once nothing of it is under way. */
+ * remembers the reply where `is_kept` and the command has a request_id (else forgets that id).
+ * Frees the command once nothing of it is under way. */
 void command_finish(struct command *command, const struct reply *reply, zmq_msg_t *body,
                     bool is_kept);
 

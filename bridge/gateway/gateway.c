@@ -235,6 +235,22 @@ static int create_loop(struct gateway *gateway, char *error, size_t error_size)
     return ARIZMQ_OK;
 }
 
+/* The configured bounds stand among the metrics, beside what they bound. */
+static void show_bounds(const struct config_gateway *config)
+{
+    metrics_set(METRIC_GATEWAY_MAX_REQUESTS, config->max_requests);
+    metrics_set(METRIC_GATEWAY_MAX_REQUESTS_PER_NODE, config->max_requests_per_node);
+    metrics_set(METRIC_GATEWAY_MAX_REQUEST_BYTES, config->max_request_bytes);
+    metrics_set(METRIC_GATEWAY_MAX_BODY_BYTES, config->max_body_bytes);
+    metrics_set(METRIC_GATEWAY_MAX_REPLY_BYTES, config->max_reply_bytes);
+    metrics_set(METRIC_GATEWAY_ANSWER_TIMEOUT_MS, config->answer_timeout_ms);
+    metrics_set(METRIC_OWNERS_MAX, config->max_objects);
+    metrics_set(METRIC_FEED_MAX_BYTES, config->feed_bytes);
+    metrics_set(METRIC_ONCE_MAX_REQUESTS, config->once_max_requests);
+    metrics_set(METRIC_ONCE_MAX_BYTES, config->once_max_bytes);
+    metrics_set(METRIC_ONCE_WINDOW_MS, config->once_window_ms);
+}
+
 static void connect_parts(struct gateway *gateway, uint64_t epoch)
 {
     gateway->transport.config = gateway->config;
@@ -255,8 +271,7 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
                                           .owner = gateway};
     gateway->door_fd = door_fd(gateway->door);
     gateway->measured_ms = clock_monotonic_ms();
-    metrics_set(METRIC_GATEWAY_MAX_REQUESTS, gateway->config->gateway.max_requests);
-    metrics_set(METRIC_OWNERS_MAX, gateway->config->gateway.max_objects);
+    show_bounds(&gateway->config->gateway);
 }
 
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,

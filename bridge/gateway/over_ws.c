@@ -153,8 +153,8 @@ static void tell_failure(struct over_ws_request *request, enum exchange_outcome 
                          const char *error)
 {
     char line[256];
-    snprintf(line, sizeof line, "%s: %s",
-             request->over_ws->config->nodes[request->order.node].name, error);
+    snprintf(line, sizeof line, "%s: %s", request->over_ws->config->nodes[request->order.node].name,
+             error);
     struct exchange_answer answer = {.outcome = outcome, .error = line};
     tell(request, &answer);
 }

@@ -35,11 +35,11 @@ static json_t *print_views(const struct config *config)
     for (unsigned i = 0; i < config->publish_count; i++) {
         const struct config_publish *publish = &config->publish[i];
         json_array_append_new(
-            views, json_pack("{s:s, s:s, s:s, s:i}", "view", config_view_name(publish->view),
-                             "endpoint", publish->endpoint, "topic",
-                             publish->topic != NULL ? publish->topic
-                                                    : config_view_topic(publish->view),
-                             "sndhwm", (int)publish->sndhwm));
+            views,
+            json_pack("{s:s, s:s, s:s, s:i}", "view", config_view_name(publish->view), "endpoint",
+                      publish->endpoint, "topic",
+                      publish->topic != NULL ? publish->topic : config_view_topic(publish->view),
+                      "sndhwm", (int)publish->sndhwm));
     }
     return views;
 }
@@ -132,8 +132,7 @@ static json_t *print_node(const struct own *self, unsigned i)
     json_t *object = json_object();
     json_object_set_new(object, "name", json_string(node->config->name));
     json_object_set_new(object, "url", json_string(node->config->url));
-    json_object_set_new(object, "state",
-                        json_string(fleet_is_up(self->fleet, i) ? "up" : "down"));
+    json_object_set_new(object, "state", json_string(fleet_is_up(self->fleet, i) ? "up" : "down"));
     json_object_set_new(object, "since", timestamp(node->since_ns));
     json_object_set_new(object, "version", text_or_null(node->version));
     json_object_set_new(object, "apps", apps);

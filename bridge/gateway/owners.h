@@ -26,8 +26,8 @@ struct owners_found {
 };
 
 /* Remembers at most `max_objects` (config gateway.max_objects) objects, `max_ended` of them ended.
- * When it is full the ended one that was seen longest ago leaves, then the live one seen longest ago
- * (counted: METRIC_OWNERS_EVICTED, where it was live). Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
+ * When it is full the ended one that was seen longest ago leaves, then the live one seen longest
+ * ago (counted: METRIC_OWNERS_EVICTED, where it was live). Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
 int owners_create(uint32_t max_objects, uint32_t max_ended, unsigned nodes_count,
                   struct owners **out);
 

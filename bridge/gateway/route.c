@@ -269,18 +269,17 @@ static bool is_free(const struct fleet *fleet, unsigned node, const char *app)
     return app == NULL ? fleet_is_up(fleet, node) : fleet_app_is_up(fleet, node, app);
 }
 
-/* The least loaded of the nodes that are up, as `app` where that is not NULL; or -1. */
+/* The least loaded of the nodes that are up, as `app` where that is not NULL; or -1. What is under
+ * way counts as calls do, so that a burst of originates spreads before the first is answered. */
 static int least_loaded(const struct fleet *fleet, const struct owners *owners, const char *app)
 {
     int best = -1;
-    unsigned best_calls = 0;
+    unsigned best_load = 0;
     for (unsigned i = 0; i < fleet->count; i++) {
-        unsigned calls = owners_calls(owners, i);
-        if (is_free(fleet, i, app) &&
-            (best < 0 || calls < best_calls ||
-             (calls == best_calls && fleet->nodes[i].under_way < fleet->nodes[best].under_way))) {
+        unsigned load = owners_calls(owners, i) + fleet->nodes[i].under_way;
+        if (is_free(fleet, i, app) && (best < 0 || load < best_load)) {
             best = (int)i;
-            best_calls = calls;
+            best_load = load;
         }
     }
     return best;

@@ -34,7 +34,7 @@ struct route {
  * - An object named that nobody is known to have: ROUTE_ASK_ALL for safe methods, as long as any
  *   node is up; else 404 no_such_object, or where a node is down that may have it, 503 node_down
  *   naming it.
- * - Otherwise the node that is up with the fewest calls, then the fewest commands under way, among
+ * - Otherwise the node that is up with the fewest calls and commands under way, among
  *   those whose application mentions.app is up, where any node has that application configured
  *   (503 node_down where none of them is up). A request member `app` that no node has: 404
  *   no_such_node.

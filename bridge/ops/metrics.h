@@ -106,6 +106,14 @@
       "Requests put to all nodes, since nobody was known to have their object")                    \
     X(GATEWAY_UNDER_WAY, gauge, "arizmq_gateway_under_way", "Requests taken and not answered yet") \
     X(GATEWAY_MAX_REQUESTS, gauge, "arizmq_gateway_max_requests", "gateway.max_requests")          \
+    X(GATEWAY_MAX_REQUESTS_PER_NODE, gauge, "arizmq_gateway_max_requests_per_node",                \
+      "gateway.max_requests_per_node")                                                             \
+    X(GATEWAY_MAX_REQUEST_BYTES, gauge, "arizmq_gateway_max_request_bytes",                        \
+      "gateway.max_request_bytes")                                                                 \
+    X(GATEWAY_MAX_BODY_BYTES, gauge, "arizmq_gateway_max_body_bytes", "gateway.max_body_bytes")    \
+    X(GATEWAY_MAX_REPLY_BYTES, gauge, "arizmq_gateway_max_reply_bytes", "gateway.max_reply_bytes") \
+    X(GATEWAY_ANSWER_TIMEOUT_MS, gauge, "arizmq_gateway_answer_timeout_ms",                        \
+      "gateway.answer_timeout_ms")                                                                 \
     X(HTTP_REQUESTS, counter, "arizmq_http_requests_total", "Commands put on an HTTP connection")  \
     X(HTTP_CONNECTS, counter, "arizmq_http_connects_total",                                        \
       "HTTP connections opened for commands")                                                      \
@@ -123,9 +131,13 @@
       "Live objects forgotten because gateway.max_objects was reached")                            \
     X(OWNERS_FORGOTTEN, counter, "arizmq_owners_forgotten_total",                                  \
       "Objects not remembered for want of memory, or because four other nodes have them")          \
+    X(FEED_MAX_BYTES, gauge, "arizmq_feed_max_bytes", "gateway.feed_bytes")                        \
     X(FEED_DROPPED, counter, "arizmq_feed_dropped_total",                                          \
       "What the command thread was not told because gateway.feed_bytes or all memory was in use")  \
     X(ONCE_REQUESTS, gauge, "arizmq_once_requests", "Request ids remembered")                      \
+    X(ONCE_MAX_REQUESTS, gauge, "arizmq_once_max_requests", "gateway.once_max_requests")           \
+    X(ONCE_MAX_BYTES, gauge, "arizmq_once_max_bytes", "gateway.once_max_bytes")                    \
+    X(ONCE_WINDOW_MS, gauge, "arizmq_once_window_ms", "gateway.once_window_ms")                    \
     X(ONCE_BYTES, gauge, "arizmq_once_bytes", "Bytes of stored replies")                           \
     X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
       "Request ids forgotten within gateway.once_window_ms because a bound was reached")           \

@@ -59,11 +59,11 @@ Test(fault_06, standby)
     fault_expect_metric(fault, METRIC_LINKS_STANDBY, 1);
     /* It stays away though the application is free: not even asked. */
     fake_do(peer->asterisk, "remove ivr");
-    size_t asked = fault_count(peer, "rest ");
+    size_t asked = fault_count(peer, "rest GET applications/");
     for (int i = 0; i < 100; i++) {
         fault_pass_healthy(fault);
     }
-    cr_assert_eq(fault_count(peer, "rest "), asked);
+    cr_assert_eq(fault_count(peer, "rest GET applications/"), asked);
     cr_assert_eq(fault_count(peer, "connected"), 1);
     peer->ends_down = true;
     fault_terminate(fault);

@@ -82,14 +82,14 @@ def scenario_tls(stage):
     """wss:// with an authority of one's own; without it nothing is connected."""
     stage.asterisk.start("--tls")
     values = stage.asterisk.values
-    bridge = stage.bridge(f"    tls: {{ca_file: {values['ca_file']}}}\n", values["tls_url"])
+    bridge = stage.bridge(f"    tls: {{ca_file: {values['ca_file']}}}\n", {"pbx1": values["tls_url"]})
     bridge.join()
     bridge.wait_for_log("node_connected")
     stage.asterisk.place_calls()
     end = bridge.wait_for_type("StasisEnd")
     check_call(bridge.events[:end])
     bridge.stop()
-    distrustful = stage.bridge(url=values["tls_url"])
+    distrustful = stage.bridge(urls={"pbx1": values["tls_url"]})
     distrustful.wait_for_log("node_connect_failed", 3)
     check(distrustful.log_count("node_connected") == 0, "connected to whom nobody vouches for")
     distrustful.stop()

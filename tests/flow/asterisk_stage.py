@@ -142,17 +142,21 @@ class Client:
 
 
 class Bridge:
-    def __init__(self, program, directory, asterisk, node="", url=None):
+    def __init__(self, program, directory, asterisk, node="", urls=None):
+        """`urls` are those of the nodes by name, one by default; `node` are more lines for each."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="bridge-", dir=directory))
+        self.gateway = f"ipc://{self.directory}/gateway"
         config = self.directory / "arizmqd.yaml"
-        config.write_text(
-            f"nodes:\n  - name: pbx1\n    url: {url or asterisk.values['url']}\n"
+        nodes = "".join(
+            f"  - name: {name}\n    url: {url}\n"
             f"    username: {asterisk.values['username']}\n"
             f"    password: {asterisk.values['password']}\n    apps: [ivr]\n"
             f"    backoff_min_ms: 50\n    backoff_max_ms: 200\n{node}"
-            f"publish:\n  - {{view: events, endpoint: 'ipc://{self.directory}/events'}}\n"
+            for name, url in (urls or {"pbx1": asterisk.values["url"]}).items())
+        config.write_text(
+            f"nodes:\n{nodes}publish:\n  - {{view: events, endpoint: 'ipc://{self.directory}/events'}}\n"
             f"  - {{view: objects, endpoint: 'ipc://{self.directory}/objects'}}\n"
-            f"gateway: {{endpoint: 'ipc://{self.directory}/gateway'}}\n"
+            f"gateway: {{endpoint: '{self.gateway}'}}\n"
             "heartbeat_ms: 100\n")
         self.log = self.directory / "log"
         environment = {name: value for name, value in os.environ.items()
@@ -239,6 +243,7 @@ class Stage:
         self.program = program
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="arizmq-flow-"))
         self.asterisk = Asterisk(self.directory / "pbx1")
+        self.asterisks = [self.asterisk]
         self.bridges = []
 
     def __enter__(self):
@@ -255,9 +260,14 @@ class Stage:
                 if kind is not None:
                     sys.stderr.write(bridge.log.read_text(errors="replace"))
         finally:
-            self.asterisk.stop()
+            for asterisk in self.asterisks:
+                asterisk.stop()
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def bridge(self, node="", url=None):
-        self.bridges.append(Bridge(self.program, self.directory, self.asterisk, node, url))
+    def bridge(self, node="", urls=None):
+        self.bridges.append(Bridge(self.program, self.directory, self.asterisk, node, urls))
         return self.bridges[-1]
+
+    def another_asterisk(self, name):
+        self.asterisks.append(Asterisk(self.directory / name))
+        return self.asterisks[-1]

@@ -376,8 +376,11 @@ class NoReply(ClientTest):
                 process = self.start("req", "GET", "x", gateway=gateway)
                 gateway.receive()
                 process.send_signal(number)
-                out, err = self.finish(process, status=-number)  # 128 + number in a shell
-                self.assertEqual((out, err), (b"", ""))
+                out, err = process.communicate(timeout=PATIENCE_S)
+                # Ended by the signal; a program that may not be, as the first one of a container
+                # or under ThreadSanitizer, says what a shell makes of that.
+                self.assertIn(process.returncode, (-number, 128 + number))
+                self.assertEqual((out, err), (b"", b""))
 
 
 class Arguments(ClientTest):

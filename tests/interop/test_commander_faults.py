@@ -208,7 +208,9 @@ class Ends(FaultTest):
         self.expect(client.ask("GET", "bridges/b1"), 200)
 
     def test_stop_answers_everybody(self):
-        bridge, (fake,), client = self.up(node="    rest_connections: 1\n")
+        # Commands get a quarter of the time to stop.
+        bridge, (fake,), client = self.up(node="    rest_connections: 1\n",
+                                          extra="stop_timeout_ms: 12000\n")
         fake.do("rest-stall asterisk/ping")
         for i in range(3):
             client.send("GET", "asterisk/ping", request_id=str(i), timeout_ms=60000)
