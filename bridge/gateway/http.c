@@ -159,15 +159,22 @@ static void start(struct http_request *request, struct http_handle *handle)
     }
 }
 
+/* What is under way and not on the wire is connecting. */
+static bool may_start(const struct http_node *node)
+{
+    bool has_idle = node->connections > node->under_way;
+    bool may_connect = node->under_way - node->on_wire < HTTP_CONNECTING_MAX;
+    return node->queue != NULL && node->under_way < node->config->rest_connections &&
+           (has_idle || may_connect);
+}
+
 static void start_queued(struct http_node *node)
 {
-    while (node->queue != NULL) {
+    while (may_start(node)) {
         struct http_request *request = node->queue;
         bool is_out_of_memory = false;
         struct http_handle *handle = http_node_take_handle(node, &is_out_of_memory);
-        if (handle == NULL && !is_out_of_memory) {
-            return;
-        }
+        assert(handle != NULL || is_out_of_memory); /* there is one for each connection */
         unqueue(request);
         if (handle == NULL) {
             http_request_fail(request, EXCHANGE_NOT_SENT, "there is no memory for it");
@@ -185,8 +192,10 @@ void http_turn(struct http *self)
         run_timer(node, now_ms);
         end_finished(node);
         end_late(node, now_ms);
-        start_queued(node);
-        run_timer(node, now_ms); /* what was started is sent in the same turn */
+        do { /* what was started is sent in the same turn, unless it has to connect */
+            start_queued(node);
+            run_timer(node, now_ms);
+        } while (may_start(node));
     }
 }
 
@@ -205,8 +214,7 @@ int http_wait_ms(const struct http *self)
     int wait_ms = -1;
     for (unsigned i = 0; i < self->nodes_count; i++) {
         const struct http_node *node = &self->nodes[i];
-        bool can_start = node->queue != NULL && node->under_way < node->config->rest_connections;
-        if (can_start || node->has_finished) {
+        if (may_start(node) || node->has_finished) {
             return 0;
         }
         if (node->has_timer) {

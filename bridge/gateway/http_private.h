@@ -16,6 +16,8 @@
 
 enum {
     HTTP_HEAD_MAX_BYTES = 256 * 1024,
+    /* Asterisk queues ten connections; a SYN beyond them is lost, and sent again after a second. */
+    HTTP_CONNECTING_MAX = 4,
     HTTP_IDLE_MAX_S = 12, /* curl cuts the fraction off; Asterisk closes after 15.0 s */
     HTTP_REASON_SIZE = 256,
     HTTP_ERROR_SIZE = 512,
@@ -79,9 +81,10 @@ struct http_node {
     struct http_request *queue;       /* utlist, the oldest first */
     struct http_request *sent;        /* utlist, the one sent longest ago first */
     unsigned queued;
-    unsigned under_way; /* on a handle: connecting, sent, or over and not told yet */
-    unsigned on_wire;   /* of these: sent */
-    bool has_finished;  /* some may be over and not told yet */
+    unsigned under_way;   /* on a handle: connecting, sent, or over and not told yet */
+    unsigned on_wire;     /* of these: sent */
+    unsigned connections; /* open: being made, in use, idle */
+    bool has_finished;    /* some may be over and not told yet */
     bool has_timer;
     uint64_t timer_ms; /* monotonic: when curl wants to be called */
 };

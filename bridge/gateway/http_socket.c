@@ -99,6 +99,7 @@ curl_socket_t http_socket_open(void *owner, curlsocktype purpose, struct curl_so
         return CURL_SOCKET_BAD;
     }
     *entry = (struct http_socket){.node = handle->node, .is_connection = true};
+    handle->node->connections++;
     return fd;
 }
 
@@ -108,6 +109,7 @@ int http_socket_close(void *owner, curl_socket_t fd)
     struct http_socket *entry = find_socket(node->http, fd);
     if (entry != NULL) {
         register_socket(node->http, fd, entry, 0);
+        node->connections--;
         *entry = (struct http_socket){0};
     }
     return close(fd);

@@ -5,6 +5,7 @@
  */
 #include "http_stage.h"
 
+#include <dirent.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -239,6 +240,47 @@ Test(http_bounds, connection_is_not_had_in_time)
     cr_expect_geq(clock_monotonic_ms() - since_ms, TIMEOUT_MS);
     EXPECT_OUTCOME(&ask, EXCHANGE_NOT_SENT);
     ask_release(&ask);
+    stage_destroy(&stage);
+    full_destroy(&full);
+}
+
+static unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    cr_assert_not_null(directory);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+/* More than Asterisk queues would lose a second. */
+Test(http_bounds, few_connections_are_made_at_a_time)
+{
+    enum { ASKS = 10, AT_A_TIME = 4 };
+    static struct ask asks[ASKS];
+    struct stage stage;
+    struct full full;
+    full_create(&full);
+    stage_create(&stage);
+    stage.node[0].port = full.port;
+    stage.node[0].rest_connections = ASKS;
+    stage.node[0].connect_timeout_ms = 300;
+    stage_start(&stage);
+    unsigned before = count_descriptors();
+    for (unsigned i = 0; i < ASKS; i++) {
+        ask_send(&asks[i], &stage, "POST", "x", NULL, NULL);
+    }
+    stage_turn(&stage);
+    stage_turn(&stage);
+    cr_expect_eq(count_descriptors() - before, AT_A_TIME, "%u", count_descriptors() - before);
+    for (unsigned i = 0; i < ASKS; i++) { /* all get their turn */
+        ask_await(&asks[i]);
+        EXPECT_OUTCOME(&asks[i], EXCHANGE_NOT_SENT);
+        ask_release(&asks[i]);
+    }
     stage_destroy(&stage);
     full_destroy(&full);
 }
