@@ -20,6 +20,7 @@ struct door {
     zsock_t *socket;
     void *handle; /* the libzmq socket within */
     size_t max_request_bytes;
+    bool is_drained;
 };
 
 static int door_bind(struct door *door, const struct config_gateway *config)
@@ -99,6 +100,11 @@ bool door_has_input(struct door *self)
     size_t size = sizeof events;
     return zmq_getsockopt(self->handle, ZMQ_EVENTS, &events, &size) == 0 &&
            (events & ZMQ_POLLIN) != 0;
+}
+
+bool door_is_drained(const struct door *self)
+{
+    return self->is_drained;
 }
 
 /* --- receiving */
@@ -199,7 +205,8 @@ enum door_verdict door_receive(struct door *self, struct door_message *out)
 {
     struct door_front front;
     receive_front(self, &front);
-    if (front.count == 0) {
+    self->is_drained = front.count == 0;
+    if (self->is_drained) {
         return DOOR_NOTHING;
     }
     *out = (struct door_message){0};
@@ -291,6 +298,7 @@ void door_send(struct door *self, struct door_path *path, char *header, size_t l
 {
     zmq_msg_t first;
     zmq_msg_t last;
+    self->is_drained = false; /* sending may take the signal of a new message off door_fd() */
     zmq_msg_init(&last);
     /* All memory is had before the first frame goes out: a message that began must be ended. */
     bool is_sent = true;

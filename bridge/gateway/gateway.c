@@ -131,7 +131,7 @@ static void turn(struct gateway *gateway)
 {
     struct epoll_event events[TURN_EVENTS_MAX];
     /* What was sent in the turn before may have taken the door's signal away. */
-    bool has_requests = door_has_input(gateway->door);
+    bool has_requests = !door_is_drained(gateway->door) && door_has_input(gateway->door);
     int count =
         epoll_wait(gateway->epoll_fd, events, TURN_EVENTS_MAX, has_requests ? 0 : wait_ms(gateway));
     for (int i = 0; i < count; i++) {

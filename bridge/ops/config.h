@@ -60,7 +60,7 @@ struct config_node {
     enum config_on_replaced on_replaced; /* when_free */
     uint32_t replaced_retry_ms;          /* 30000 */
     enum config_rest rest;               /* http */
-    uint32_t rest_connections;           /* 16; the most at a time, of the 100 sessions that an
+    uint32_t rest_connections;           /* 32; the most at a time, of the 100 sessions that an
                                             Asterisk has for WebSockets and REST together */
 
     /* Derived from url when loading. */

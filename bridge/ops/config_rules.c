@@ -90,7 +90,7 @@ const struct config_rule config_rules[] = {
     {.path = "nodes[].rest", .variable = "ARIZMQ_REST", .initial = "http"},
     {.path = "nodes[].rest_connections",
      .variable = "ARIZMQ_REST_CONNECTIONS",
-     .initial = "16",
+     .initial = "32",
      .min = 1,
      .max = 90},
     {.path = "publish", .allowed = "a list of 1 to 16 entries"},

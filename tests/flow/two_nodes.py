@@ -206,9 +206,10 @@ def part_chosen(pair, owner):
     """Channels whose id the worker chooses: it commands them before it has read that they exist."""
     creator = Gateway(pair.bridge.gateway)
     worker = Worker(pair)
+    # As many digits each: Asterisk takes an id that another one begins with for taken.
     for number in range(CHOSEN):
         creator.send("POST", "channels", query_strings={
-            "endpoint": "Local/silent@far/n", "app": "ivr", "channelId": f"chosen-{number}"})
+            "endpoint": "Local/silent@far/n", "app": "ivr", "channelId": f"chosen-{number:03}"})
     worker.run_until("the chosen ones are marked", lambda: len(worker.waiting) == CHOSEN)
     worker.end_calls()
     worker.run_until("the chosen ones are over", lambda: worker.done == CHOSEN)

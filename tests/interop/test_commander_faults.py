@@ -68,8 +68,8 @@ class Asterisk(FaultTest):
         during = statistics.median(round_trip() for _ in range(300))
         self.assertLess(during, 3 * before + 0.001)
         wait_until("all connections are in use", lambda: len(
-            stalled.requests("GET asterisk/ping")) >= 16)  # rest_connections
-        self.assertEqual(len(stalled.requests("GET asterisk/ping")), 16)
+            stalled.requests("GET asterisk/ping")) >= 32)  # rest_connections
+        self.assertEqual(len(stalled.requests("GET asterisk/ping")), 32)
         stalled.do("rest-resume")
         ids = {reply[0]["transaction_id"] for reply in refused}
         for _ in range(10000):

@@ -66,7 +66,7 @@ Test(config, example_has_the_defaults)
     expect_gateway_defaults(&config->gateway);
     expect_gateway_defaults(&bare->gateway);
     cr_expect(node->rest == CONFIG_REST_HTTP && other->rest == CONFIG_REST_HTTP);
-    cr_expect(node->rest_connections == 16 && other->rest_connections == 16);
+    cr_expect(node->rest_connections == 32 && other->rest_connections == 32);
     cr_expect(config->heartbeat_ms == 1000 && bare->heartbeat_ms == 1000);
     cr_expect(config->stop_timeout_ms == 5000 && bare->stop_timeout_ms == 5000);
     cr_expect(config->io_threads == 1 && bare->io_threads == 1);
