@@ -27,7 +27,8 @@ int over_ws_create(const struct config *config, struct post *post, struct http *
 void over_ws_destroy(struct over_ws **self);
 
 /* Whether a WebSocket can carry it: Asterisk knows five methods there, two content types, bodies
- * that are text, and frames of POST_TEXT_MAX bytes. What it cannot goes over HTTP. */
+ * that are text, and JSON where they claim to be, and frames of POST_TEXT_MAX bytes. What it cannot
+ * goes over HTTP. */
 bool over_ws_can_carry(const struct exchange_order *order);
 
 /* Queues a request for its node, of which at most nodes[].rest_connections are under way at a time;

@@ -26,10 +26,19 @@ static bool is_one_of(const char *text, const char *const *list, size_t count)
     return false;
 }
 
+/* A body that claims to be JSON and is not gets another error there than over HTTP. */
+static bool is_json(const char *body, size_t length)
+{
+    json_t *json = json_loadb(body, length, JSON_DECODE_ANY, NULL);
+    json_decref(json);
+    return json != NULL;
+}
+
 bool over_ws_can_carry(const struct exchange_order *order)
 {
     static const char *const methods[] = {"GET", "POST", "PUT", "DELETE", "OPTIONS"};
-    static const char *const types[] = {"application/json", "application/x-www-form-urlencoded"};
+    static const char json[] = "application/json";
+    static const char *const types[] = {json, "application/x-www-form-urlencoded"};
     return is_one_of(order->method, methods, sizeof methods / sizeof *methods) &&
            (order->content_type == NULL ||
             is_one_of(order->content_type, types, sizeof types / sizeof *types)) &&
@@ -37,7 +46,8 @@ bool over_ws_can_carry(const struct exchange_order *order)
                POST_TEXT_MAX &&
            (order->body_length == 0 ||
             (memchr(order->body, '\0', order->body_length) == NULL &&
-             u8_check((const uint8_t *)order->body, order->body_length) == NULL));
+             u8_check((const uint8_t *)order->body, order->body_length) == NULL &&
+             (strcmp(order->content_type, json) != 0 || is_json(order->body, order->body_length))));
 }
 
 char *over_ws_text_write(const struct exchange_order *order, uint64_t number, size_t *length)
