@@ -105,6 +105,31 @@ struct config_gateway {
     uint64_t once_max_bytes;         /* 64 MiB of stored replies */
 };
 
+/* What was published, kept in memory (keep/history.h). */
+struct config_history {
+    uint64_t max_bytes;  /* 64 MiB, events, topics and all that goes with them; 0: no history */
+    uint32_t max_age_ms; /* 3600000 */
+    uint32_t max_page_messages; /* 10000 in one reply */
+    uint64_t max_page_bytes;    /* 8 MiB of events in one reply; one event may be larger */
+};
+
+/* The same on disk (keep/journal.h). */
+struct config_journal {
+    char *path;          /* of the SQLite database; NULL: no journal */
+    uint64_t max_bytes;  /* 1 GiB */
+    uint64_t max_age_ms; /* 604800000: a week */
+    uint32_t commit_ms;  /* 100: the most that a crash can lose */
+};
+
+/* The last value of every object (keep/state.h). */
+struct config_state {
+    bool enabled;             /* true */
+    uint32_t max_objects;     /* 500000 */
+    uint64_t max_bytes;       /* 256 MiB of their values */
+    uint32_t reconcile_per_s; /* 1000: objects read again, or told as found or lost, in a second,
+                                 for each link that has connected */
+};
+
 struct config {
     struct config_node *nodes;
     unsigned nodes_count;
@@ -112,6 +137,9 @@ struct config {
     unsigned publish_count;
     struct config_limits limits;
     struct config_gateway gateway;
+    struct config_history history;
+    struct config_journal journal;
+    struct config_state state;
     uint32_t heartbeat_ms;    /* 1000 */
     uint32_t stop_timeout_ms; /* 5000: the most that SIGTERM may take to drain */
     int32_t io_threads;       /* 1: ZeroMQ's ZMQ_IO_THREADS */

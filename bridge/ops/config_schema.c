@@ -133,6 +133,30 @@ static const cyaml_schema_field_t gateway_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t history_fields[] = {
+    CYAML_FIELD_UINT("max_bytes", OPTIONAL, struct config_history, max_bytes),
+    CYAML_FIELD_UINT("max_age_ms", OPTIONAL, struct config_history, max_age_ms),
+    CYAML_FIELD_UINT("max_page_messages", OPTIONAL, struct config_history, max_page_messages),
+    CYAML_FIELD_UINT("max_page_bytes", OPTIONAL, struct config_history, max_page_bytes),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t journal_fields[] = {
+    CYAML_FIELD_STRING_PTR("path", OPTIONAL_TEXT, struct config_journal, path, 1, FILE_NAME_MAX),
+    CYAML_FIELD_UINT("max_bytes", OPTIONAL, struct config_journal, max_bytes),
+    CYAML_FIELD_UINT("max_age_ms", OPTIONAL, struct config_journal, max_age_ms),
+    CYAML_FIELD_UINT("commit_ms", OPTIONAL, struct config_journal, commit_ms),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t state_fields[] = {
+    CYAML_FIELD_BOOL("enabled", OPTIONAL, struct config_state, enabled),
+    CYAML_FIELD_UINT("max_objects", OPTIONAL, struct config_state, max_objects),
+    CYAML_FIELD_UINT("max_bytes", OPTIONAL, struct config_state, max_bytes),
+    CYAML_FIELD_UINT("reconcile_per_s", OPTIONAL, struct config_state, reconcile_per_s),
+    CYAML_FIELD_END,
+};
+
 /* In YAML a mapping "log", in struct config the one member log_level: a struct of one int. */
 struct log_mapping {
     int level;
@@ -153,6 +177,9 @@ static const cyaml_schema_field_t root_fields[] = {
                                &publish_schema, 1, PUBLISH_MAX),
     CYAML_FIELD_MAPPING("limits", OPTIONAL, struct config, limits, limits_fields),
     CYAML_FIELD_MAPPING("gateway", OPTIONAL, struct config, gateway, gateway_fields),
+    CYAML_FIELD_MAPPING("history", OPTIONAL, struct config, history, history_fields),
+    CYAML_FIELD_MAPPING("journal", OPTIONAL, struct config, journal, journal_fields),
+    CYAML_FIELD_MAPPING("state", OPTIONAL, struct config, state, state_fields),
     CYAML_FIELD_UINT("heartbeat_ms", OPTIONAL, struct config, heartbeat_ms),
     CYAML_FIELD_UINT("stop_timeout_ms", OPTIONAL, struct config, stop_timeout_ms),
     CYAML_FIELD_INT("io_threads", OPTIONAL, struct config, io_threads),
