@@ -162,12 +162,15 @@ static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
     static const struct {
         const char *limit;
         enum metric metric;
+        enum tally_entry entry;
     } refusals[] = {
-        [WS_REFUSED_SIZE] = {"max_event_bytes", METRIC_EVENTS_REFUSED_SIZE},
-        [WS_REFUSED_UTF8] = {"utf8", METRIC_EVENTS_REFUSED_UTF8},
-        [WS_REFUSED_MEMORY] = {"memory", METRIC_EVENTS_REFUSED_MEMORY},
+        [WS_REFUSED_SIZE] = {"max_event_bytes", METRIC_EVENTS_REFUSED_SIZE, TALLY_REFUSED_SIZE},
+        [WS_REFUSED_UTF8] = {"utf8", METRIC_EVENTS_REFUSED_UTF8, TALLY_REFUSED_UTF8},
+        [WS_REFUSED_MEMORY] = {"memory", METRIC_EVENTS_REFUSED_MEMORY, TALLY_REFUSED_MEMORY},
     };
     struct link *link = owner;
+    tally_add(link->source.tally, TALLY_RECEIVED);
+    tally_add(link->source.tally, refusals[why].entry);
     metrics_add(refusals[why].metric, 1);
     log_warning("event_refused", "%s: an event of %llu bytes was discarded: %s", link->label,
                 (unsigned long long)length, refusals[why].limit);
@@ -359,10 +362,15 @@ int link_create(const struct link_environment *environment, unsigned node_index,
     link->source = (struct pipeline_source){
         .node = node->name,
         .node_index = node_index,
+        .tally = tally_open(node->name, link->application),
         .takes_response = on_response,
         .application_replaced = on_application_replaced,
         .owner = link,
     };
+    if (link->source.tally == NULL) {
+        link_destroy(&link);
+        return ARIZMQ_ENOMEM;
+    }
     *out = link;
     return ARIZMQ_OK;
 }
