@@ -144,7 +144,8 @@ int history_add_view(struct history *self, const char *name, const char *endpoin
     unsigned count = history_views(self);
     for (unsigned i = 0; i < count; i++) {
         struct history_view *view = &self->views[i];
-        if (strcmp(view->name, name) == 0 && strcmp(view->endpoint, endpoint) == 0) {
+        if (atomic_load(&view->has_ended) && strcmp(view->name, name) == 0 &&
+            strcmp(view->endpoint, endpoint) == 0) {
             atomic_store(&view->has_ended, false);
             return (int)i;
         }

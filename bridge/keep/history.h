@@ -39,7 +39,7 @@ void history_destroy(struct history **self);
 
 /* Registers a view and returns its number for history_add(), or -1 where HISTORY_VIEWS_MAX have
  * been, or there is no memory. `name` (as in the request, "events") and `endpoint` are copied. A
- * view of a name and endpoint that were registered before gets the same number again. */
+ * view of the same name and endpoint as one that has ended gets its number again. */
 int history_add_view(struct history *self, const char *name, const char *endpoint);
 
 /* The view publishes no longer (a reload); what it has published can still be asked for. */

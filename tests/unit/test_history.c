@@ -456,13 +456,15 @@ Test(history, views)
     cr_assert_eq(history_find_view(history, "events"), 0);
     cr_assert_eq(history_add_view(history, "events", "ipc:///x"), 2);
     cr_assert_eq(history_find_view(history, "events"), 2);
+    cr_assert_eq(history_add_view(history, "events", "ipc:///x"), 3, "two at the same time");
     char endpoint[32];
-    for (int i = 3; i < HISTORY_VIEWS_MAX; i++) {
+    for (int i = 4; i < HISTORY_VIEWS_MAX; i++) {
         snprintf(endpoint, sizeof endpoint, "inproc://%d", i);
         cr_assert_eq(history_add_view(history, "events", endpoint), i);
     }
     cr_assert_eq(history_add_view(history, "events", "one too many"), -1);
     history_end_view(history, -1);
+    history_end_view(history, 1);
     cr_assert_eq(history_add_view(history, "objects", "tcp://127.0.0.1:5556"), 1);
     history_destroy(&history);
 }
