@@ -42,6 +42,18 @@ static void publish_gap(struct link *link, const char *reason)
     pipeline_publish_own(link->environment->pipeline, link->node->name, json);
 }
 
+void link_missed_since(struct link *self, uint64_t since_ns)
+{
+    /* Where a gap is open already, it will be told when it ends. */
+    bool is_open = self->complete_until_ns != 0;
+    if (!is_open || since_ns < self->complete_until_ns) {
+        self->complete_until_ns = since_ns;
+    }
+    if (!is_open && self->state == LINK_UP) {
+        publish_gap(self, "reconnect");
+    }
+}
+
 /* Asterisk names the topic of all channels __AST_CHANNEL_ALL_TOPIC, and so on. */
 static bool lists_all_topic(const json_t *application, const char *member)
 {
@@ -112,8 +124,8 @@ static void on_mended(void *owner, const struct rest_answer *answer)
 
 static void mend(struct link *link)
 {
-    if (rest_send(&link->target, "POST", link->subscribe_path, link->node->connect_timeout_ms,
-                  on_mended, link, &link->rest) != ARIZMQ_OK) {
+    if (rest_send(&link->way.target, "POST", link->way.subscribe_path,
+                  link->node->connect_timeout_ms, on_mended, link, &link->rest) != ARIZMQ_OK) {
         check_failed(link, "subscribing to everything",
                      &(struct rest_answer){.error = "no memory"});
     }
@@ -133,8 +145,8 @@ static void on_checked(void *owner, const struct rest_answer *answer)
 
 static void check(struct link *link)
 {
-    if (rest_send(&link->target, "GET", link->application_path, link->node->connect_timeout_ms,
-                  on_checked, link, &link->rest) != ARIZMQ_OK) {
+    if (rest_send(&link->way.target, "GET", link->way.application_path,
+                  link->node->connect_timeout_ms, on_checked, link, &link->rest) != ARIZMQ_OK) {
         check_failed(link, "reading the application's subscriptions",
                      &(struct rest_answer){.error = "no memory"});
     }
@@ -144,7 +156,7 @@ void link_subscribe_start(struct link *self)
 {
     self->opened_wall_ns = clock_wall_ns();
     publish_gap(self, "reconnect");
-    if (self->hears_all) {
+    if (self->way.hears_all) {
         check(self);
     }
 }
