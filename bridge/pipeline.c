@@ -170,16 +170,21 @@ static void publish_refused(struct pipeline *pipeline, const char *node)
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
                       size_t length, uint64_t received_ns)
 {
+    tally_add(source->tally, TALLY_RECEIVED);
     metrics_add(METRIC_EVENTS, 1);
     metrics_add(METRIC_EVENT_BYTES, length);
     struct event event;
     event_read(&event, text, length, source->node, received_ns);
     if (event.known == self->rest_response && source->takes_response(source->owner, &event)) {
+        tally_add(source->tally, TALLY_RESPONSES);
         metrics_add(METRIC_EVENTS_OWN_RESPONSES, 1);
     } else {
         /* Before it is published: whoever sees it may name its objects in a command at once. */
         feed_event(self->feed, source->node_index, &event);
-        if (!pipeline_publish(self, &event)) {
+        if (pipeline_publish(self, &event)) {
+            tally_add(source->tally, TALLY_PUBLISHED);
+        } else {
+            tally_add(source->tally, TALLY_REFUSED_MEMORY);
             publish_refused(self, source->node);
         }
         if (event.known == self->application_replaced) {

@@ -15,6 +15,7 @@
 #include "event/event.h"
 #include "gateway/feed.h"
 #include "ops/config.h"
+#include "ops/tally.h"
 
 struct pipeline;
 
@@ -22,6 +23,7 @@ struct pipeline;
 struct pipeline_source {
     const char *node;    /* the configured name; valid as long as the source */
     unsigned node_index; /* of config->nodes */
+    struct tally *tally; /* what became of its messages */
     /* Asked about each RESTResponse: true where it answers one of the bridge's own requests, which
      * is then not published. */
     bool (*takes_response)(void *owner, const struct event *event);
@@ -40,8 +42,9 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
 void pipeline_destroy(struct pipeline **self, int linger_ms);
 
 /* Takes one message of an Asterisk: tells the feed of its objects, numbers it and publishes it in
- * every view. text[0..length) has SCAN_PADDING readable bytes behind it and is borrowed for the
- * call. `received_ns` is the wall clock when its last byte was read. */
+ * every view; counts it in the source's tally. text[0..length) has SCAN_PADDING readable bytes
+ * behind it and is borrowed for the call. `received_ns` is the wall clock when its last byte was
+ * read. */
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
                       size_t length, uint64_t received_ns);
 

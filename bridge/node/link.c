@@ -83,12 +83,12 @@ void link_set_up(struct link *self, struct ws *ws, unsigned attempt, bool is_han
     self->up_since_ms = clock_monotonic_ms();
     log_info(is_handover ? "handed_over" : "node_connected", "%s: connected to %s:%u (attempt %u)",
              self->label, self->way.host, self->way.target.port, attempt);
-    json_t *json = own_event_create("ArizmqNodeConnected", self->application, self->node->name,
+    json_t *json = own_event_create("ArizmqNodeConnected", self->application, self->node_name,
                                     clock_wall_ns());
     json_object_set_new(json, "attempt", json_integer(attempt));
     json_object_set_new(json, "reconnect", json_boolean(self->was_up && !is_handover));
     json_object_set_new(json, "handover", json_boolean(is_handover));
-    pipeline_publish_own(self->environment->pipeline, self->node->name, json);
+    pipeline_publish_own(self->environment->pipeline, self->node_name, json);
     self->was_up = true;
     self->is_replaced = false;
     self->is_taken_by_own = false;
@@ -113,23 +113,26 @@ void link_take_refused(struct link *self, enum ws_refusal why, uint64_t length)
     static const struct {
         const char *limit;
         enum metric metric;
+        enum tally_entry entry;
     } refusals[] = {
-        [WS_REFUSED_SIZE] = {"max_event_bytes", METRIC_EVENTS_REFUSED_SIZE},
-        [WS_REFUSED_UTF8] = {"utf8", METRIC_EVENTS_REFUSED_UTF8},
-        [WS_REFUSED_MEMORY] = {"memory", METRIC_EVENTS_REFUSED_MEMORY},
+        [WS_REFUSED_SIZE] = {"max_event_bytes", METRIC_EVENTS_REFUSED_SIZE, TALLY_REFUSED_SIZE},
+        [WS_REFUSED_UTF8] = {"utf8", METRIC_EVENTS_REFUSED_UTF8, TALLY_REFUSED_UTF8},
+        [WS_REFUSED_MEMORY] = {"memory", METRIC_EVENTS_REFUSED_MEMORY, TALLY_REFUSED_MEMORY},
     };
+    tally_add(self->source.tally, TALLY_RECEIVED);
+    tally_add(self->source.tally, refusals[why].entry);
     metrics_add(refusals[why].metric, 1);
     log_warning("event_refused", "%s: an event of %llu bytes was discarded: %s", self->label,
                 (unsigned long long)length, refusals[why].limit);
     json_t *json =
-        own_event_create("ArizmqRefused", self->application, self->node->name, clock_wall_ns());
+        own_event_create("ArizmqRefused", self->application, self->node_name, clock_wall_ns());
     json_object_set_new(json, "limit", json_string(refusals[why].limit));
     json_object_set_new(json, "allowed",
                         why == WS_REFUSED_SIZE
                             ? json_integer((json_int_t)self->way.target.max_message_bytes)
                             : json_null());
     json_object_set_new(json, "size", json_integer((json_int_t)length));
-    pipeline_publish_own(self->environment->pipeline, self->node->name, json);
+    pipeline_publish_own(self->environment->pipeline, self->node_name, json);
 }
 
 static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
@@ -236,6 +239,27 @@ void link_prepare_retry(struct link *self)
                                    .jitter_percent = JITTER_PERCENT};
 }
 
+/* Of its own, because the configuration may be another one later. */
+static int write_names(struct link *link, const char *node, const char *application)
+{
+    link->node_name = strdup(node);
+    link->application = strdup(application);
+    if (asprintf(&link->label, "%s/%s", node, application) < 0) {
+        link->label = NULL;
+    }
+    bool is_whole = link->node_name != NULL && link->application != NULL && link->label != NULL;
+    return is_whole ? ARIZMQ_OK : ARIZMQ_ENOMEM;
+}
+
+static void link_free(struct link *link)
+{
+    link_way_release(&link->way);
+    free(link->node_name);
+    free(link->application);
+    free(link->label);
+    free(link);
+}
+
 int link_create(const struct link_environment *environment, unsigned node_index,
                 unsigned application_index, struct tls_host *tls, struct link **out)
 {
@@ -246,27 +270,31 @@ int link_create(const struct link_environment *environment, unsigned node_index,
     }
     link->environment = environment;
     link->node = node;
-    link->application = node->apps[application_index];
     link->node_index = node_index;
     link->application_index = application_index;
     link->told = FEED_LINK_DOWN;
-    if (asprintf(&link->label, "%s/%s", node->name, link->application) < 0) {
-        link->label = NULL;
+    if (write_names(link, node->name, node->apps[application_index]) != ARIZMQ_OK) {
+        link_free(link);
+        return ARIZMQ_ENOMEM;
     }
     dial_init(&link->dial, environment, &dial_handler, link, link->label);
-    if (link->label == NULL ||
-        link_way_create(environment, node, link->application, tls, &link->way) != ARIZMQ_OK) {
+    if (link_way_create(environment, node, link->application, tls, &link->way) != ARIZMQ_OK) {
         link_destroy(&link);
         return ARIZMQ_ENOMEM;
     }
     link_prepare_retry(link);
     link->source = (struct pipeline_source){
-        .node = node->name,
+        .node = link->node_name,
         .node_index = node_index,
+        .tally = tally_open(link->node_name, link->application),
         .takes_response = on_response,
         .application_replaced = on_application_replaced,
         .owner = link,
     };
+    if (link->source.tally == NULL) {
+        link_destroy(&link);
+        return ARIZMQ_ENOMEM;
+    }
     *out = link;
     return ARIZMQ_OK;
 }
@@ -285,9 +313,7 @@ void link_destroy(struct link **self)
     ws_abandon(&link->ws);
     link_successor_destroy(link);
     link_leaving_abort(link);
-    link_way_release(&link->way);
-    free(link->label);
-    free(link);
+    link_free(link);
 }
 
 void link_start(struct link *self)

@@ -41,7 +41,8 @@ enum { LINK_RETRY_STEPS_MAX = 24 };
 struct link {
     const struct link_environment *environment;
     const struct config_node *node;
-    const char *application;
+    char *node_name;
+    char *application;
     unsigned node_index;
     unsigned application_index;
     char *label; /* NODE/APPLICATION, for the log */

@@ -32,14 +32,14 @@ static void publish_gap(struct link *link, const char *reason)
     clock_format_timestamp(link->complete_until_ns, from);
     clock_format_timestamp(now, to);
     link->complete_until_ns = 0;
-    json_t *json = own_event_create("ArizmqGap", link->application, link->node->name, now);
+    json_t *json = own_event_create("ArizmqGap", link->application, link->node_name, now);
     json_object_set_new(json, "from", json_string(from));
     json_object_set_new(json, "to", json_string(to));
     json_object_set_new(json, "reason", json_string(reason));
     metrics_add(METRIC_GAPS, 1);
     log_warning("gap", "%s: events between %s and %s may be missing (%s)", link->label, from, to,
                 reason);
-    pipeline_publish_own(link->environment->pipeline, link->node->name, json);
+    pipeline_publish_own(link->environment->pipeline, link->node_name, json);
 }
 
 void link_missed_since(struct link *self, uint64_t since_ns)

@@ -90,9 +90,9 @@ void link_publish_disconnected(struct link *self, enum link_reason reason, const
     if (clock_monotonic_ms() - self->up_since_ms > self->retry_delay_ms) {
         self->retry_count = 0;
     }
-    json_t *json = own_event_create("ArizmqNodeDisconnected", self->application, self->node->name,
+    json_t *json = own_event_create("ArizmqNodeDisconnected", self->application, self->node_name,
                                     clock_wall_ns());
     json_object_set_new(json, "reason", json_string(reason_words[reason]));
     json_object_set_new(json, "detail", json_string(detail));
-    pipeline_publish_own(self->environment->pipeline, self->node->name, json);
+    pipeline_publish_own(self->environment->pipeline, self->node_name, json);
 }

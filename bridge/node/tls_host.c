@@ -20,7 +20,7 @@ static struct lws_vhost *create_vhost(struct lws_context *context, const struct 
 {
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
-        .vhost_name = node->name,
+        .vhost_name = "arizmqd-tls", /* kept by libwebsockets, so not a name of the node's own */
         .pprotocols = protocols,
         .client_ssl_ca_filepath = node->tls.ca_file,
         .client_ssl_cert_filepath = node->tls.cert_file,

@@ -162,7 +162,8 @@ void metrics_add_shared(enum metric metric, uint64_t amount);
 
 uint64_t metrics_get(enum metric metric);
 
-/* Writes all of them in Prometheus's text format (version 0.0.4), and a last line "# EOF". */
+/* Writes all of them, and the tallies of the links (ops/tally.h), in Prometheus's text format
+ * (version 0.0.4), and a last line "# EOF". */
 void metrics_write(FILE *out);
 
 #endif
