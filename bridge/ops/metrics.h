@@ -62,6 +62,12 @@
     X(CONNECTS_REFUSED, counter, "arizmq_connects_refused_total",                                  \
       "Attempts that Asterisk answered with something other than 101")                             \
     X(DISCONNECTS, counter, "arizmq_disconnects_total", "Established links that ended")            \
+    X(HANDOVERS, counter, "arizmq_handovers_total",                                                \
+      "Connections that took over from one that was still open")                                   \
+    X(HANDOVERS_FAILED, counter, "arizmq_handovers_failed_total",                                  \
+      "Attempts to open such a connection that failed")                                            \
+    X(LINKS_LEAVING, gauge, "arizmq_links_leaving",                                                \
+      "Connections that were taken over from and are not closed yet")                              \
     X(LIVENESS_FAILURES, counter, "arizmq_liveness_failures_total",                                \
       "Links closed because nothing was heard within liveness_ms")                                 \
     X(FRAMES_STALLED, counter, "arizmq_frames_stalled_total",                                      \
