@@ -131,32 +131,43 @@ struct arizmq_gaps_totals *gaps_find_prefix(const struct arizmq_gaps *self, cons
     return &self->prefixes[low - 1];
 }
 
-/* Enters an epoch of which nothing is missed: the subscription is older than it. */
-static void epoch_enter_at_start(struct arizmq_gaps *self, uint64_t epoch)
+/* Enters an epoch of which nothing is known but that up to `first_seq` nothing is missed. */
+static void epoch_enter(struct arizmq_gaps *self, uint64_t epoch, uint64_t first_seq)
 {
+    self->restarts += self->an_epoch_was_met && self->epoch != epoch;
+    self->an_epoch_was_met = true;
     gaps_watch_clear(self);
     self->epoch = epoch;
     self->epoch_is_known = true;
-    self->zero_is_known = true;
+    self->zero_is_known = false;
     self->zero_is_known_of_first_tokens = false;
     self->zero_seq = 0;
-    self->first_seq = 0;
+    self->first_seq = first_seq;
     self->heartbeat_seq = 0;
 }
 
 void gaps_begin_epoch(struct arizmq_gaps *self, uint64_t epoch)
 {
-    self->restarts += self->epoch_is_known && self->epoch != epoch;
-    epoch_enter_at_start(self, epoch);
+    epoch_enter(self, epoch, 0);
+    self->zero_is_known = true; /* the subscription is older than the epoch */
+}
+
+void gaps_resume_epoch(struct arizmq_gaps *self, uint64_t epoch, uint64_t seq)
+{
+    epoch_enter(self, epoch, seq);
+}
+
+void gaps_forget_epoch(struct arizmq_gaps *self)
+{
+    gaps_watch_clear(self);
+    self->epoch_is_known = false;
 }
 
 bool gaps_meet_epoch(struct arizmq_gaps *self, const struct arizmq_stamp *stamp,
                      struct gaps_pass *pass)
 {
     if (!self->epoch_is_known) {
-        self->epoch = stamp->epoch;
-        self->epoch_is_known = true;
-        self->first_seq = stamp->seq;
+        epoch_enter(self, stamp->epoch, stamp->seq);
     } else if (self->epoch != stamp->epoch) {
         pass->result.verdict = ARIZMQ_GAPS_RESTARTED;
         if (pass->tell != NULL) {

@@ -22,6 +22,7 @@ struct arizmq_gaps {
     size_t watched_max;
     uint64_t epoch;
     bool epoch_is_known;
+    bool an_epoch_was_met; /* at any time: `epoch` is the last one */
     /* A counter that is not in the table stands at zero at zero_seq: after a restart every one,
      * after a heartbeat those of first tokens. No longer true once a watch was evicted. */
     bool zero_is_known;
@@ -96,6 +97,13 @@ int gaps_take_heartbeat(struct arizmq_gaps *self, const struct gaps_message *mes
 /* Notes that everything of this epoch was subscribed to from its start, before the first message
  * is taken note of. */
 void gaps_begin_epoch(struct arizmq_gaps *self, uint64_t epoch);
+
+/* Notes that of this epoch everything up to that seq is known, before the first message is taken
+ * note of. */
+void gaps_resume_epoch(struct arizmq_gaps *self, uint64_t epoch, uint64_t seq);
+
+/* Forgets all counters and the epoch: the next message is the first again. */
+void gaps_forget_epoch(struct arizmq_gaps *self);
 
 /* Writes the seq up to which nothing is missing under the prefix, as far as a look at one counter
  * or at the last heartbeat tells; false where neither does. */
