@@ -319,8 +319,8 @@ static int create_parts(struct service *service, char *error, size_t error_size)
     }
     if (result == ARIZMQ_OK && has_gateway) {
         result = gateway_create(service->config, service->feed, service->post,
-                                pipeline_epoch(service->pipeline), &service->gateway, error,
-                                error_size);
+                                pipeline_history(service->pipeline), NULL, &service->gateway,
+                                error, error_size);
     }
     if (result == ARIZMQ_OK && has_gateway) {
         result = gateway_start(service->gateway);
