@@ -6,8 +6,8 @@
  * Files: fake_asterisk.c (start), http.c (requests and upgrades, by libwebsockets), http_response.c
  * (responses on the wire), rest.c and objects.c (what a
  * request does), application.c (Stasis applications),
- * session.c (one WebSocket after its upgrade), play.c (recordings), console.c and commands_*.c (the
- * script).
+ * session.c (one WebSocket after its upgrade), play.c (recordings), numbers.c (numbered events),
+ * console.c and commands_*.c (the script).
  */
 #ifndef ARIZMQ_FAKE_FAKE_H
 #define ARIZMQ_FAKE_FAKE_H
@@ -78,6 +78,7 @@ struct fake {
     uint16_t port;
     struct lws *listener; /* NULL while not listening */
     struct application *applications;
+    struct numbers *numbers;  /* list */
     struct session *sessions; /* newest first */
     unsigned next_session_id;
     unsigned rest_delay_ms;
@@ -165,6 +166,13 @@ enum application_result {
  * sources are looked up before the first is changed. */
 enum application_result application_subscribe(struct application *application, const char *list);
 enum application_result application_unsubscribe(struct application *application, const char *list);
+
+/* ---- numbers.c ---- */
+
+/* `app` has been taken from `old`, which has been told. */
+void numbers_application_replaced(struct fake *fake, const char *app, struct session *old);
+void numbers_session_ended(struct fake *fake, const struct session *session);
+void numbers_stop_all(struct fake *fake);
 
 /* ---- rest.c ---- */
 

@@ -119,6 +119,7 @@ void session_end(struct session *session)
         play_destroy(&session->play);
     }
     application_leave(session->fake, session);
+    numbers_session_ended(session->fake, session);
     console_event("closed id=%u app=%s code=%d", session->id, session->apps, session->close_code);
     session->state = SESSION_ENDED;
     lws_sul_cancel(&session->timer);
