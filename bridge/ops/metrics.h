@@ -148,7 +148,17 @@
     X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
       "Request ids forgotten within gateway.once_window_ms because a bound was reached")           \
     X(ONCE_INCOMPLETE, counter, "arizmq_once_incomplete_total",                                    \
-      "Replies not stored whole: a body larger than gateway.once_max_bytes, or no memory")
+      "Replies not stored whole: a body larger than gateway.once_max_bytes, or no memory")         \
+    X(HISTORY_EVENTS, gauge, "arizmq_history_events", "Events kept in memory")                     \
+    X(HISTORY_BYTES, gauge, "arizmq_history_bytes", "Memory that they take, with all it costs")    \
+    X(HISTORY_MAX_BYTES, gauge, "arizmq_history_max_bytes", "history.max_bytes")                   \
+    X(HISTORY_MAX_AGE_MS, gauge, "arizmq_history_max_age_ms", "history.max_age_ms")                \
+    X(HISTORY_OLDEST, gauge, "arizmq_history_oldest_seq",                                          \
+      "Number of the oldest event kept; one more than arizmq_seq where none is")                   \
+    X(HISTORY_TRIMMED, counter, "arizmq_history_trimmed_total",                                    \
+      "Events that left history because of its bounds")                                            \
+    X(HISTORY_HOLES, counter, "arizmq_history_holes_total",                                        \
+      "Events published and not kept: larger than history.max_bytes allows, or no memory")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };

@@ -73,7 +73,6 @@ void application_replace(struct fake *fake, struct application *application)
     }
     free(text);
     json_decref(event);
-    numbers_application_replaced(fake, application->name, old);
 }
 
 void application_register(struct fake *fake, const char *name, struct session *session,

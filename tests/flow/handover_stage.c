@@ -132,10 +132,8 @@ void stage_hand_over(struct stage *stage)
 
 /* --- what the subscriber gets */
 
-static void take_number(struct stage *stage, const json_t *event)
+static void take_number(struct stage *stage, uint64_t n)
 {
-    uint64_t n =
-        (uint64_t)json_integer_value(json_object_get(json_object_get(event, "userevent"), "n"));
     cr_assert(n >= 1 && n <= STAGE_NUMBERS_MAX, "number %llu", (unsigned long long)n);
     if (stage->seen[n]++ > 0) {
         stage->doubled++;
@@ -147,8 +145,9 @@ static void take_number(struct stage *stage, const json_t *event)
 static void take_event(struct stage *stage, const json_t *event)
 {
     const char *type = json_string_value(json_object_get(event, "type"));
-    if (strcmp(type, "ChannelUserevent") == 0) {
-        take_number(stage, event);
+    const json_t *serial = json_object_get(event, "serial");
+    if (serial != NULL) {
+        take_number(stage, (uint64_t)json_integer_value(serial));
     } else if (strcmp(type, "ArizmqNodeConnected") == 0) {
         if (json_is_true(json_object_get(event, "handover"))) {
             stage->handed_over++;
@@ -222,6 +221,19 @@ void stage_send_command(struct stage *stage, uint64_t number, const char *text)
 {
     cr_assert_eq(post_send(stage->post, 0, number, text, strlen(text)), ARIZMQ_OK);
     STAGE_AWAIT(stage, stage->asterisk, "rest GET asterisk/ping via=ws");
+}
+
+void stage_flood(struct stage *stage, unsigned rate, unsigned late)
+{
+    fake_do(stage->asterisk, "flood %d %u ivr late=%u", STAGE_NUMBERS_MAX, rate, late);
+}
+
+uint64_t stage_end_flood(struct stage *stage)
+{
+    fake_do(stage->asterisk, "flood-stop");
+    const char *event = fake_await_event(stage->asterisk, "flood stopped", LOOP_PATIENCE_MS);
+    cr_assert_eq(fake_number(event, "dropped"), 0, "%s", event);
+    return (uint64_t)fake_number(event, "events");
 }
 
 void stage_stop(struct stage *stage)

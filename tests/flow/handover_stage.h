@@ -70,6 +70,12 @@ void stage_start(struct stage *stage);
 /* One turn: the loop, what the subscriber got, what the command thread is told. */
 void stage_turn(struct stage *stage);
 
+/* Numbered events, so many a second; after each replacement of a connection every other of the next
+ * `late` ones still goes to the former one. */
+void stage_flood(struct stage *stage, unsigned rate, unsigned late);
+/* How many there were; fails the test if Asterisk had nobody to send one to. */
+uint64_t stage_end_flood(struct stage *stage);
+
 /* A command over the node's WebSocket; fails the test where it is not sent. */
 void stage_send_command(struct stage *stage, uint64_t number, const char *text);
 
