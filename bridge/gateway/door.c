@@ -16,6 +16,11 @@
  * this; up to there it gets an answer. */
 enum { ANSWERED_SIZE_FACTOR = 16 };
 
+/* Replies that may wait for one client: one for each request under way, and these refusals. libzmq
+ * hears late of what its I/O thread has sent, so a smaller mark would drop replies of a client that
+ * reads. */
+enum { REFUSALS_WAITING_MAX = 1000 };
+
 struct door {
     zsock_t *socket;
     void *handle; /* the libzmq socket within */
@@ -25,7 +30,7 @@ struct door {
 
 static int door_bind(struct door *door, const struct config_gateway *config)
 {
-    int mark = config->max_requests > INT_MAX ? INT_MAX : (int)config->max_requests;
+    int mark = (int)(config->max_requests + REFUSALS_WAITING_MAX); /* max_requests <= 1000000 */
     int64_t most = (int64_t)config->max_request_bytes * ANSWERED_SIZE_FACTOR;
     door->socket = zsock_new(ZMQ_ROUTER);
     if (door->socket == NULL) {

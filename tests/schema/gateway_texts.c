@@ -19,8 +19,10 @@ static const struct config_gateway limits = {.timeout_ms = 5000,
 
 static void print_errors(void)
 {
-    for (int i = 0; i < REPLY_ERRORS_COUNT; i++) {
-        printf("%s %d %s\n", reply_error_word(i), reply_error_status(i), reply_error_reason(i));
+    for (unsigned i = 0; i < REPLY_ERRORS_COUNT; i++) {
+        enum reply_error error = (enum reply_error)i;
+        printf("%s %d %s\n", reply_error_word(error), reply_error_status(error),
+               reply_error_reason(error));
     }
 }
 
@@ -53,10 +55,11 @@ static int print_replies(void)
     result |= print_reply(&reply, NULL);
     reply = (struct reply){.source = "bridge", .status_code = 200, .reason_phrase = "OK"};
     result |= print_reply(&reply, &request);
-    for (int i = 0; i < REPLY_ERRORS_COUNT; i++) {
-        reply.status_code = reply_error_status(i);
-        reply.reason_phrase = reply_error_reason(i);
-        reply.error = reply_error_word(i);
+    for (unsigned i = 0; i < REPLY_ERRORS_COUNT; i++) {
+        enum reply_error error = (enum reply_error)i;
+        reply.status_code = reply_error_status(error);
+        reply.reason_phrase = reply_error_reason(error);
+        reply.error = reply_error_word(error);
         reply.content_type = "application/json";
         result |= print_reply(&reply, i % 2 == 0 ? &request : NULL);
     }
