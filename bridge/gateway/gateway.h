@@ -17,10 +17,9 @@
 
 struct gateway;
 
-/* Binds config->gateway.endpoint and prepares everything; starts no thread. `config` and `feed` are
- * borrowed, as is `post`, which is NULL where no node has `rest: websocket`. `history` is the
- * pipeline's, borrowed; so is `source`, which knows more of the same, NULL for none. Returns
- * ARIZMQ_OK; else ARIZMQ_E… with one line in error[error_size]. */
+/* Binds config->gateway.endpoint and prepares everything; starts no thread. `config`, `feed` and
+ * `post` are borrowed, as are `history`, the pipeline's, and `source`, which knows more of the same
+ * (NULL: none). Returns ARIZMQ_OK; else ARIZMQ_E… with one line in error[error_size]. */
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
                    struct history *history, const struct history_source *source,
                    struct gateway **out, char *error, size_t error_size);
