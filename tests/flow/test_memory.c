@@ -223,7 +223,8 @@ Test(memory, new_ids_take_the_place_of_old_ones)
     struct flood flood;
     flood_open(&flood,
                "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "limits: {max_counters: 5000}\n"
-               "gateway: {endpoint: \"ipc://DIR/gateway\", max_objects: 5000, feed_bytes: 65536}\n");
+               "gateway: {endpoint: \"ipc://DIR/gateway\", max_objects: 5000, feed_bytes: 65536}\n"
+               "state: {max_objects: 5000}\n");
     uint64_t warm = 0;
     for (unsigned long i = 0; i < BATCHES; i++) {
         batch_write_new(flood.batch, i);
