@@ -198,9 +198,11 @@ static void go_on(struct stream *stream, const json_t *header)
         }
     } else if (strcmp(error, "epoch_changed") == 0 || strcmp(error, "future") == 0) {
         end_prefix(stream);
-    } else { /* stopping, overloaded: asked again a little later */
-        stream->repair->is_asking = true;
+    } else if (strcmp(error, "stopping") == 0 || strcmp(error, "overloaded") == 0) {
+        stream->repair->is_asking = true; /* again a little later */
         stream->repair->asked_ms = recorder_now_ms() - ANSWER_MS + 100;
+    } else {
+        recorder_fail(stream->gateway, error);
     }
 }
 
