@@ -10,18 +10,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAULTS_SHOWN = 40, FILES_MAX = 4096 };
+enum { SHOWN_OF_A_KIND = 8, KINDS_MAX = 64, FILES_MAX = 4096 };
+
+/* Faults of one kind are often many; each kind is to be seen. */
+static bool is_to_be_shown(const char *kind)
+{
+    static const char *kinds[KINDS_MAX];
+    static unsigned shown[KINDS_MAX];
+    unsigned i = 0;
+    while (i < KINDS_MAX - 1 && kinds[i] != NULL && kinds[i] != kind) {
+        i++;
+    }
+    kinds[i] = kind;
+    return shown[i]++ < SHOWN_OF_A_KIND;
+}
+
+static void fault(struct ledger *ledger, const char *kind, const char *format, va_list arguments)
+{
+    ledger->faults++;
+    if (is_to_be_shown(kind)) {
+        fputs("FAULT ", stdout);
+        vprintf(format, arguments);
+        putchar('\n');
+    }
+}
 
 void ledger_fault(struct ledger *ledger, const char *format, ...)
 {
-    if (ledger->faults++ >= FAULTS_SHOWN) {
-        return;
-    }
     va_list arguments;
     va_start(arguments, format);
-    fputs("FAULT ", stdout);
-    vprintf(format, arguments);
-    putchar('\n');
+    fault(ledger, format, format, arguments);
+    va_end(arguments);
+}
+
+void ledger_fault_of_kind(struct ledger *ledger, const char *kind, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fault(ledger, kind, format, arguments);
     va_end(arguments);
 }
 

@@ -98,9 +98,12 @@ struct ledger {
 
 /* --- ledger.c */
 
-/* Something is unaccounted for, or is not as it must be. */
+/* Something is unaccounted for, or is not as it must be. The format is the kind of fault. */
 void ledger_fault(struct ledger *ledger, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same; of each kind only the first ones are shown. */
+void ledger_fault_of_kind(struct ledger *ledger, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A line of the report. */
 void ledger_report(const struct ledger *ledger, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

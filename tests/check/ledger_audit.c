@@ -89,30 +89,36 @@ static const char *view_name(enum view view)
 
 static void fault(const struct audit *audit, uint32_t number, const char *what)
 {
-    ledger_fault(audit->ledger, "epoch %" PRIu64 " %s: message %u (seq %u, serial %u): %s",
-                 audit->epoch->number, view_name(audit->view), number,
-                 audit->epoch->books[audit->view].slots[number].seq,
-                 audit->epoch->books[audit->view].slots[number].serial, what);
+    ledger_fault_of_kind(audit->ledger, what,
+                         "epoch %" PRIu64 " %s: message %u (seq %u, serial %u): %s",
+                         audit->epoch->number, view_name(audit->view), number,
+                         audit->epoch->books[audit->view].slots[number].seq,
+                         audit->epoch->books[audit->view].slots[number].serial, what);
 }
 
-/* The bytes of a flood's event, and of its topic, as they must be. */
-static void check_content(const struct audit *audit, uint32_t number, const struct slot *slot)
+/* Sets the slot's topic, where its bytes are those of the event under that topic. Which of the
+ * event's objects it is of follows from its neighbours; behind a hole from the bytes alone. */
+static bool find_topic(const struct audit *audit, struct slot *slot)
 {
-    const char *text = NULL;
+    const struct ledger *ledger = audit->ledger;
     struct flood_event event;
-    size_t text_length = 0;
     if (slot->text != NULL) {
-        text = slot_event(slot);
-        text_length = strlen(text);
-    } else {
-        flood_event_make(audit->ledger->links[slot->link - 1].app, audit->ledger->entity_id,
-                         slot->serial, &event);
-        text = event.text;
-        text_length = event.length;
+        const char *text = slot_event(slot);
+        slot_make_topic(ledger, slot, audit->view);
+        return record_content(slot->topic, strlen(slot->topic), text, strlen(text)) ==
+               slot->content;
     }
-    if (record_content(slot->topic, strlen(slot->topic), text, text_length) != slot->content) {
-        fault(audit, number, "topic or bytes are not those of the event");
+    flood_event_make(ledger->links[slot->link - 1].app, ledger->entity_id, slot->serial, &event);
+    unsigned last = audit->has_hole && audit->view == VIEW_OBJECTS ? event.objects : 1;
+    for (unsigned i = 0; i < last; i++) {
+        slot->object = audit->has_hole ? (uint8_t)i : slot->object;
+        slot_make_topic(ledger, slot, audit->view);
+        if (record_content(slot->topic, strlen(slot->topic), event.text, event.length) ==
+            slot->content) {
+            return true;
+        }
     }
+    return false;
 }
 
 static void check_counts(struct audit *audit, uint32_t number, const struct slot *slot)
@@ -180,10 +186,8 @@ static void audit_book(struct audit *audit)
             continue;
         }
         check_seq(audit, number, slot, &book->slots[number - 1]);
-        slot_make_topic(audit->ledger, slot, audit->view);
-        /* Behind a hole nobody knows which of an event's objects it is. */
-        if (!audit->has_hole || audit->view == VIEW_EVENTS) {
-            check_content(audit, number, slot);
+        if (!find_topic(audit, slot)) {
+            fault(audit, number, "topic or bytes are not those of the event");
         }
         check_counts(audit, number, slot);
         check_stopping(audit, number, slot);

@@ -84,6 +84,8 @@ bool subscriber_take(struct ledger *ledger, struct subscriber *subscriber,
         subscriber->links[++subscriber->links_count] =
             (uint16_t)(ledger_link(ledger, text) - ledger->links + 1);
         return false;
+    case RECORD_ENDED: /* of a stream that nothing ever came from: without an epoch */
+        return false;
     default:
         if (record->epoch == 0 || record->epoch > subscriber->epochs_count ||
             record->link > subscriber->links_count) {

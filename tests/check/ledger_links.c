@@ -50,6 +50,7 @@ struct check {
     uint64_t dropped;
     uint64_t lost_at_end;
     uint64_t refused;
+    uint64_t unseen; /* of those lost: published, and got by nobody */
     uint64_t epochs_seen;
 };
 
@@ -172,6 +173,8 @@ struct run {
     uint32_t at_end;    /* behind the last one published of their connection */
     uint32_t in_middle; /* of a connection, later events of which were published */
     uint32_t refusable; /* of those that were sent */
+    uint32_t vanished;  /* in the middle, and not refusable; the first of them: */
+    uint32_t first_vanished;
     uint64_t dropped_from_ns;
     uint64_t dropped_to_ns;
 };
@@ -191,11 +194,8 @@ static void measure(const struct check *check, struct run *run)
             run->at_end++;
         } else {
             run->in_middle++;
-            if (!fate->is_refusable) {
-                ledger_fault(check->ledger,
-                             "%s: serial %u was sent over connection %u and not published, though "
-                             "later ones of that connection were",
-                             check->link->name, serial, fate->connection);
+            if (!fate->is_refusable && run->vanished++ == 0) {
+                run->first_vanished = serial;
             }
         }
     }
@@ -208,8 +208,42 @@ static bool is_within(const struct run *run, uint64_t from_ns, uint64_t to_ns)
                                  run->dropped_to_ns <= to_ns + clock_slack_ns);
 }
 
+/* How many messages between these positions were published and got by nobody: the bridge was killed
+ * with them. */
+static uint32_t count_holes(const struct ledger *ledger, position after, position before)
+{
+    uint32_t holes = 0;
+    for (unsigned i = 0; i < ledger->epochs_count; i++) {
+        const struct book *book = &ledger->epochs[i].books[VIEW_EVENTS];
+        position first = ((position)i + 1) << 32;
+        if (book->holes == 0 || before < first || after >= first + book->count) {
+            continue;
+        }
+        uint32_t from = after > first ? (uint32_t)(after - first) : 0;
+        uint32_t to = before < first + book->count ? (uint32_t)(before - first) : book->count + 1;
+        for (uint32_t number = from + 1; number < to; number++) {
+            holes += book->slots[number].counts == 0;
+        }
+    }
+    return holes;
+}
+
+/* Whether truth and the holes in the books leave room for that. */
+static void check_vanished(struct check *check, const struct run *run, uint32_t holes)
+{
+    if (run->vanished > holes) {
+        ledger_fault(check->ledger,
+                     "%s: %u events between serials %u and %u were sent and not published, though "
+                     "later ones of their connection (%u) were",
+                     check->link->name, run->vanished - holes, run->first_vanished, run->last,
+                     check->link->truth.fates[run->first_vanished].connection);
+    }
+    check->unseen += run->vanished < holes ? run->vanished : holes;
+}
+
 static void explain(struct check *check, struct run *run)
 {
+    uint32_t holes = count_holes(check->ledger, run->after, run->before);
     uint32_t refusals = 0;
     uint32_t absences = 0;
     uint32_t gaps = 0;
@@ -229,15 +263,16 @@ static void explain(struct check *check, struct run *run)
             to_ns = notice->to_ns > to_ns ? notice->to_ns : to_ns;
         }
     }
-    if (refusals > run->refusable || refusals < run->in_middle) {
+    check_vanished(check, run, holes);
+    uint32_t least = run->in_middle - run->vanished;
+    if (refusals > run->refusable || refusals < least) {
         ledger_fault(check->ledger,
                      "%s: serials %u to %u are missing: %u refusals announced, between %u and %u "
                      "expected",
-                     check->link->name, run->first, run->last, refusals, run->in_middle,
-                     run->refusable);
+                     check->link->name, run->first, run->last, refusals, least, run->refusable);
     }
     uint32_t unrefused = run->dropped + run->at_end + run->in_middle - refusals;
-    if (unrefused > 0 && gaps + absences == 0) {
+    if (unrefused > 0 && gaps + absences == 0 && (run->dropped > 0 || unrefused > holes)) {
         ledger_fault(check->ledger,
                      "%s: serials %u to %u are missing (%u dropped, %u sent last on their "
                      "connection), and nothing announces it",
@@ -306,7 +341,8 @@ static void report(const struct check *check)
     }
 }
 
-static void check_link(struct ledger *ledger, struct link *link)
+/* Returns how many were published and got by nobody. */
+static uint64_t check_link(struct ledger *ledger, struct link *link)
 {
     struct check check = {.ledger = ledger, .link = link};
     check.published = calloc(link->truth.count + 1U, sizeof *check.published);
@@ -326,11 +362,23 @@ static void check_link(struct ledger *ledger, struct link *link)
     free(check.published);
     free(check.last_of);
     free(check.notices);
+    return check.unseen;
 }
 
 void links_check(struct ledger *ledger)
 {
+    uint64_t unseen = 0;
+    uint64_t holes = 0;
     for (unsigned i = 0; i < ledger->links_count; i++) {
-        check_link(ledger, &ledger->links[i]);
+        unseen += check_link(ledger, &ledger->links[i]);
+    }
+    for (unsigned i = 0; i < ledger->epochs_count; i++) {
+        holes += ledger->epochs[i].books[VIEW_EVENTS].holes;
+    }
+    if (unseen > holes) {
+        ledger_fault(ledger,
+                     "%" PRIu64 " events may have been published and got by nobody, but "
+                     "only %" PRIu64 " messages were",
+                     unseen, holes);
     }
 }

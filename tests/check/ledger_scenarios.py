@@ -113,10 +113,9 @@ def scenario_cut(stage):
     Recorder(stage, "all", "").wait_joined()
     Recorder(stage, "calls", "Stasis", repairs=True).wait_joined()
     stage.flood(EVENTS, RATE, f"huge={EVENTS // 200 + 1}:70000", f"broken={EVENTS // 40 + 1}")
-    pause_s = EVENTS / RATE / cuts
-    for _ in range(cuts):
+    for i in range(cuts):
+        stage.wait_until_flooded(EVENTS * i // (cuts + 1))
         proxy.do("reset")
-        time.sleep(pause_s * 0.8)
     expect(stage.is_flooding(), "it was cut while the flood went on")
     stage.wait_flooded()
     stage.settle(bridge)
@@ -137,8 +136,8 @@ def scenario_killed(stage):
     Recorder(stage, "calls", "Stasis", "BridgeCreated/ivr/", repairs=True).wait_joined()
     Recorder(stage, "channels", "channel/", view="objects", repairs=True).wait_joined()
     stage.flood(EVENTS, RATE)
-    for _ in range(5):
-        time.sleep(EVENTS / RATE / 8)
+    for i in range(1, 6):
+        stage.wait_until_flooded(EVENTS * i // 7)
         bridge.kill()
         bridge.start()
         stage.wait_up(bridge)

@@ -205,6 +205,19 @@ class Stage:
         with self.fake.changed:
             return [line for line in self.fake.events if line.startswith("event flood done")]
 
+    def flooded(self):
+        """How many events of the flood have happened."""
+        with self.fake.changed:
+            begun = len(self.fake.answers)
+            self.fake.process.stdin.write("flood-status\n")
+            assert self.fake.changed.wait_for(lambda: len(self.fake.answers) > begun,
+                                              fleet.PATIENCE_S)
+            answer = self.fake.answers[-1]
+        return int(answer.split("events=")[1].split()[0]) if answer.startswith("ok") else EVENTS
+
+    def wait_until_flooded(self, count):
+        fleet.wait_until(f"{count} events have happened", lambda: self.flooded() >= count)
+
     def wait_flooded(self):
         fleet.wait_until("the flood is over", lambda: len(self.flood_ends()) > self.floods)
         return self.flood_ends()[-1]

@@ -17,8 +17,8 @@
 
 /* What is known of one watched counter: a topic's first tokens. */
 struct key {
-    uint64_t hash; /* 0: free */
-    uint32_t first;
+    uint64_t hash;  /* 0: free */
+    uint32_t first; /* count[0] */
     uint32_t last;
 };
 
@@ -32,10 +32,12 @@ struct loss {
 /* The subscriber's part of one epoch. */
 struct part {
     bool is_there;
-    uint8_t *got;       /* by count[0], a bit each */
-    uint32_t joined;    /* seq */
-    uint32_t last_beat; /* seq */
-    uint32_t last_live; /* count[0] of the last live message */
+    uint8_t *got; /* by count[0], a bit each */
+    /* count[0] of: the heartbeat from which on all is expected, the last one, the last live
+     * message. Not seq, which the messages of one event share. */
+    uint32_t joined;
+    uint32_t last_beat;
+    uint32_t last_live;
     struct key *keys;
     uint32_t keys_size; /* a power of two */
     uint32_t keys_used;
@@ -59,9 +61,10 @@ struct account {
 static void fault(struct account *account, const struct epoch *epoch, const struct record *record,
                   const char *what)
 {
-    ledger_fault(account->ledger, "%s: epoch %" PRIu64 ", message %u (seq %u, serial %u): %s",
-                 account->subscriber.name, epoch->number, record->count[0], record->seq,
-                 record->serial, what);
+    ledger_fault_of_kind(account->ledger, what,
+                         "%s: epoch %" PRIu64 ", message %u (seq %u, serial %u): %s",
+                         account->subscriber.name, epoch->number, record->count[0], record->seq,
+                         record->serial, what);
 }
 
 /* --- keys */
@@ -102,18 +105,18 @@ static uint64_t hash_key(const char *topic, unsigned depth)
     return record_hash(depth + 1, topic, (size_t)(end - topic)) | 1;
 }
 
-static void part_see_key(struct part *part, uint64_t hash, uint32_t seq)
+static void part_see_key(struct part *part, uint64_t hash, uint32_t number)
 {
     if (part->keys_used * 2 >= part->keys_size) {
         part_grow_keys(part);
     }
     struct key *key = part_find_key(part, hash);
     if (key->hash == 0) {
-        *key = (struct key){.hash = hash, .first = seq};
+        *key = (struct key){.hash = hash, .first = number};
         part->keys_used++;
     }
-    key->first = seq < key->first ? seq : key->first;
-    key->last = seq > key->last ? seq : key->last;
+    key->first = number < key->first ? number : key->first;
+    key->last = number > key->last ? number : key->last;
 }
 
 /* --- what the file says */
@@ -147,7 +150,7 @@ static void take_message(struct account *account, struct part *part, const struc
         fault(account, epoch, record, "it got this twice");
     }
     part->got[number / 8] |= (uint8_t)(1U << number % 8);
-    if (record->seq <= part->joined) {
+    if (number <= part->joined) {
         fault(account, epoch, record, "it had not joined yet");
     }
     if (!record->repaired) {
@@ -159,7 +162,7 @@ static void take_message(struct account *account, struct part *part, const struc
     } else {
         part->repaired++;
     }
-    part_see_key(part, hash_key(topic, account->subscriber.depth[prefix]), record->seq);
+    part_see_key(part, hash_key(topic, account->subscriber.depth[prefix]), number);
 }
 
 static void take_loss(struct account *account, struct part *part, const struct record *record,
@@ -191,10 +194,10 @@ static void take_record(struct account *account, const struct record *record, co
     if (is_message) {
         take_message(account, part, epoch, record);
     } else if (record->kind == RECORD_JOINED) {
-        part->joined = record->seq;
-        part->last_beat = record->seq;
-    } else if (record->kind == RECORD_HEARTBEAT && record->seq > part->last_beat) {
-        part->last_beat = record->seq;
+        part->joined = record->count[0];
+        part->last_beat = record->count[0];
+    } else if (record->kind == RECORD_HEARTBEAT && record->count[0] > part->last_beat) {
+        part->last_beat = record->count[0];
     } else if (record->kind == RECORD_LOST) {
         take_loss(account, part, record, text);
     }
@@ -203,7 +206,7 @@ static void take_record(struct account *account, const struct record *record, co
 /* --- what it should have got */
 
 /* Whether the counters would have told, had the message not come. */
-static bool is_provable(const struct account *account, struct part *part, const struct slot *slot,
+static bool is_provable(const struct account *account, struct part *part, uint32_t number,
                         const char *topic, unsigned prefix)
 {
     unsigned depth = account->subscriber.depth[prefix];
@@ -211,10 +214,10 @@ static bool is_provable(const struct account *account, struct part *part, const 
     struct key *key = part->keys_size > 0 ? part_find_key(part, hash_key(topic, depth)) : &none;
     bool is_seen = key->hash != 0;
     if (depth > 1) {
-        return is_seen && slot->seq >= key->first && slot->seq <= key->last;
+        return is_seen && number >= key->first && number <= key->last;
     }
     uint32_t end = is_seen && key->last > part->last_beat ? key->last : part->last_beat;
-    return slot->seq > part->joined && slot->seq <= end;
+    return number > part->joined && number <= end;
 }
 
 static bool is_told(const struct part *part, uint32_t seq, const char *topic)
@@ -245,7 +248,7 @@ static void check_part(struct account *account, struct part *part, const struct 
         if (prefix < 0) {
             continue;
         }
-        if (!is_got && !is_provable(account, part, slot, topic, (unsigned)prefix)) {
+        if (!is_got && !is_provable(account, part, number, topic, (unsigned)prefix)) {
             account->unprovable++;
             continue;
         }

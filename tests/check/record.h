@@ -18,7 +18,7 @@ enum record_kind {
     RECORD_MESSAGE,   /* an event of the flood */
     RECORD_OTHER,     /* another one; text: its topic, a NUL, its bytes */
     RECORD_HEARTBEAT, /* seq and count[0] of its stamp */
-    RECORD_JOINED,    /* from here on, after `seq`, everything is expected */
+    RECORD_JOINED,    /* after this seq and count[0] everything is expected */
     RECORD_LOST,      /* told by the counters, and not repaired */
     RECORD_ENDED,     /* text: why no more comes */
 };

@@ -37,6 +37,13 @@ uint64_t recorder_now_ms(void)
     return (uint64_t)now.tv_sec * 1000U + (uint64_t)now.tv_nsec / 1000000U;
 }
 
+static uint64_t wall_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
 /* --- names that records are short for */
 
 enum { NAMES_MAX = 1024, NAME_BYTES_MAX = 160 };
@@ -202,8 +209,10 @@ static void run(struct recorder *recorder, struct stream *streams, unsigned coun
     bool there_is_more = false;
     while (!may_end) {
         wait_for_any(streams, count, there_is_more);
-        recorder->is_stopping = is_asked_to_stop;
-        may_end = recorder->is_stopping;
+        if (is_asked_to_stop && recorder->stop_ns == 0) {
+            recorder->stop_ns = wall_ns();
+        }
+        may_end = recorder->stop_ns != 0;
         there_is_more = false;
         for (unsigned i = 0; i < count; i++) {
             there_is_more |= stream_read(&streams[i]);

@@ -28,7 +28,7 @@ struct recorder {
     unsigned slow_every; /* sleeps 1 ms after so many messages; 0: never */
     int rcvhwm;
     FILE *file;
-    bool is_stopping;
+    uint64_t stop_ns; /* wall clock when it was asked to stop; 0: not yet */
     uint64_t messages;
 };
 

@@ -232,8 +232,11 @@ static void enter_epoch(struct stream *stream, uint64_t epoch)
 static void join(struct stream *stream, const struct arizmq_stamp *stamp)
 {
     bool begins_earlier = stream->recorder->is_books && stream->gateway != NULL;
-    struct record record =
-        begin_record(stream, RECORD_JOINED, stamp->epoch, begins_earlier ? 0 : stamp->seq);
+    struct record record = begin_record(stream, RECORD_JOINED, stamp->epoch, 0);
+    if (!begins_earlier) {
+        record.seq = (uint32_t)stamp->seq;
+        record.count[0] = (uint32_t)stamp->count[0];
+    }
     record_write(stream->recorder->file, &record, NULL, 0);
     if (begins_earlier && stamp->count[0] > 0) {
         repair_add(stream, NULL, 0, 0, stamp->seq, stamp->count[0]);
@@ -247,7 +250,8 @@ static void take_heartbeat(struct stream *stream, zmq_msg_t *frames,
                            const struct arizmq_stamp *stamp)
 {
     bool is_first = !stream->is_joined;
-    stream->has_beaten |= stream->recorder->is_stopping;
+    stream->has_beaten |=
+        stream->recorder->stop_ns != 0 && stamp->received_ns >= stream->recorder->stop_ns;
     if (is_first) {
         join(stream, stamp);
     }
@@ -348,7 +352,7 @@ bool stream_may_end(struct stream *stream)
         return true;
     }
     bool is_silent = recorder_now_ms() - stream->heard_ms > SILENT_MS;
-    if (!stream->recorder->is_stopping || !repair_is_idle(stream) ||
+    if (stream->recorder->stop_ns == 0 || !repair_is_idle(stream) ||
         !(stream->has_beaten || stream->has_stopped || is_silent || !stream->is_joined)) {
         return false;
     }
