@@ -144,13 +144,13 @@ publish:
 
 
 class Stage:
-    """One scenario. Its directory is kept where the ledger finds a fault and ARIZMQ_KEEP is set."""
+    """One scenario. Its directory is kept where the ledger finds a fault and LEDGER_KEEP is set."""
 
     def __init__(self, name):
         self.name = name
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="arizmq-ledger-"))
         self.recorders, self.bridges, self.clients = [], [], {}
-        self.random = random.Random(int(os.environ.get("ARIZMQ_TEST_SEED", "20261123")))
+        self.random = random.Random(int(os.environ.get("LEDGER_SEED", "20261123")))
         self.fake = fleet.Fake()
         self.fake.do(f"truth {self.directory}/truth.log")
         self.counters = []
@@ -166,7 +166,7 @@ class Stage:
             if bridge.process.poll() is None:
                 bridge.process.kill()
                 bridge.process.wait()
-        if kind is not None and "ARIZMQ_KEEP" in os.environ:
+        if kind is not None and "LEDGER_KEEP" in os.environ:
             say(f"kept: {self.directory}")
         else:
             shutil.rmtree(self.directory)

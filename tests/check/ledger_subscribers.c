@@ -38,6 +38,7 @@ struct part {
     uint32_t joined;
     uint32_t last_beat;
     uint32_t last_live;
+    uint32_t last_got; /* the same, live or from history */
     struct key *keys;
     uint32_t keys_size; /* a power of two */
     uint32_t keys_used;
@@ -55,7 +56,7 @@ struct account {
     struct part *parts; /* as ledger.epochs */
     uint64_t expected;
     uint64_t missing;
-    uint64_t unprovable; /* published, and outside of what the counters can know */
+    uint64_t unprovable; /* published during its stay, and beyond what its counters can know */
 };
 
 static void fault(struct account *account, const struct epoch *epoch, const struct record *record,
@@ -150,6 +151,7 @@ static void take_message(struct account *account, struct part *part, const struc
         fault(account, epoch, record, "it got this twice");
     }
     part->got[number / 8] |= (uint8_t)(1U << number % 8);
+    part->last_got = number > part->last_got ? number : part->last_got;
     if (number <= part->joined) {
         fault(account, epoch, record, "it had not joined yet");
     }
@@ -237,7 +239,9 @@ static void check_part(struct account *account, struct part *part, const struct 
     const struct book *book = &epoch->books[account->subscriber.view];
     uint64_t missing = 0;
     uint64_t expected = 0;
-    for (uint32_t number = 1; number <= book->count; number++) {
+    uint32_t end = part->last_got > part->last_beat ? part->last_got : part->last_beat;
+    end = end < book->count ? end : book->count;
+    for (uint32_t number = part->joined + 1; number <= end; number++) {
         const struct slot *slot = &book->slots[number];
         bool is_got = part->got[number / 8] >> number % 8 & 1;
         if (slot->counts == 0) {

@@ -61,6 +61,7 @@ struct stream {
     struct have have;
     uint64_t epoch; /* 0: none yet */
     bool is_joined;
+    uint64_t joined;  /* count[0] after which it is expected, in this epoch */
     bool has_stopped; /* the last event said that the bridge stops */
     bool has_ended;
     uint64_t heard_ms;

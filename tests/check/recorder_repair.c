@@ -77,6 +77,19 @@ bool repair_is_idle(const struct stream *stream)
     return stream->repair->gaps == NULL;
 }
 
+/* The next prefix from `first` on of which a heartbeat can know, that is of one token at the most:
+ * deeper counters tell of their losses themselves, later. The number of prefixes where there is
+ * none. */
+static unsigned next_prefix(const struct stream *stream, unsigned first)
+{
+    unsigned prefixes = 0;
+    const struct arizmq_gaps_totals *totals = arizmq_gaps_totals(stream->gaps, &prefixes);
+    while (first < prefixes && totals[first].depth > 1) {
+        first++;
+    }
+    return first;
+}
+
 void repair_add(struct stream *stream, const char *key, size_t key_length, uint64_t after,
                 uint64_t until, uint64_t missing)
 {
@@ -93,6 +106,7 @@ void repair_add(struct stream *stream, const char *key, size_t key_length, uint6
     gap->until = until;
     gap->missing = missing;
     gap->from = after;
+    gap->prefix = next_prefix(stream, 0);
     DL_APPEND(stream->repair->gaps, gap);
 }
 
@@ -114,7 +128,9 @@ static void end_prefix(struct stream *stream)
     struct gap *gap = stream->repair->gaps;
     unsigned prefixes = 0;
     arizmq_gaps_totals(stream->gaps, &prefixes);
-    if (gap->is_of_all && gap->missing > 0 && ++gap->prefix < prefixes) {
+    unsigned next = next_prefix(stream, gap->prefix + 1);
+    if (gap->is_of_all && gap->missing > 0 && next < prefixes) {
+        gap->prefix = next;
         gap->from = gap->after;
     } else {
         end_gap(stream);

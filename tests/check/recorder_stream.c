@@ -165,7 +165,7 @@ bool stream_record(struct stream *stream, zmq_msg_t *topic, zmq_msg_t *event,
                    zmq_msg_t *stamp_frame, const struct arizmq_stamp *stamp, bool is_repaired)
 {
     bool is_new = have_add(&stream->have, stamp->count[0]);
-    if (is_repaired && !is_new) {
+    if (is_repaired && (!is_new || stamp->count[0] <= stream->joined)) {
         return false;
     }
     const char *bytes = zmq_msg_data(event);
@@ -225,6 +225,7 @@ static void enter_epoch(struct stream *stream, uint64_t epoch)
         record_write(stream->recorder->file, &record, NULL, 0);
     }
     stream->epoch = epoch;
+    stream->joined = 0;
     stream->has_stopped = false;
 }
 
@@ -234,6 +235,7 @@ static void join(struct stream *stream, const struct arizmq_stamp *stamp)
     bool begins_earlier = stream->recorder->is_books && stream->gateway != NULL;
     struct record record = begin_record(stream, RECORD_JOINED, stamp->epoch, 0);
     if (!begins_earlier) {
+        stream->joined = stamp->count[0];
         record.seq = (uint32_t)stamp->seq;
         record.count[0] = (uint32_t)stamp->count[0];
     }
