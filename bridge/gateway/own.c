@@ -173,8 +173,10 @@ static json_t *print_node(const struct own *self, unsigned i)
 static json_t *print_nodes(const struct own *self)
 {
     json_t *nodes = json_array();
-    for (unsigned i = 0; i < self->fleet->count; i++) {
-        json_array_append_new(nodes, print_node(self, i));
+    for (unsigned i = 0; i < self->fleet->slots; i++) {
+        if (fleet_has_node(self->fleet, i)) {
+            json_array_append_new(nodes, print_node(self, i));
+        }
     }
     return json_pack("{s:o}", "nodes", nodes);
 }
