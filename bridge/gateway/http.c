@@ -24,10 +24,6 @@ int http_create(const struct config *config, int epoll_fd, struct http **out, ch
     if (http == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        free(http);
-        return ARIZMQ_ENOMEM;
-    }
     http->config = config_hold(config);
     http->epoll_fd = epoll_fd;
     http->nodes = calloc(CONFIG_SLOTS_MAX, sizeof(struct http_node *));
@@ -65,7 +61,6 @@ void http_destroy(struct http **self)
     free(http->sockets);
     config_release(&http->config);
     free(http);
-    curl_global_cleanup();
     *self = NULL;
 }
 

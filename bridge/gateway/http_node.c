@@ -151,7 +151,8 @@ int http_node_create(struct http *http, const struct config_node *config, struct
 {
     snprintf(error, error_size, "node %s: no memory for its HTTP connections", config->name);
     struct http_node *node = calloc(1, sizeof *node);
-    if (node == NULL) {
+    if (node == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(node);
         return ARIZMQ_ENOMEM;
     }
     node->http = http;
@@ -207,6 +208,7 @@ void http_node_destroy(struct http_node **self)
     curl_url_cleanup(node->url);
     config_node_release(&node->config);
     free(node);
+    curl_global_cleanup(); /* curl counts: one that is never put to use may outlive the others */
 }
 
 static bool set_tls(CURL *easy, const struct config_tls *tls)

@@ -87,15 +87,15 @@ struct http_node {
     unsigned connections; /* open: being made, in use, idle */
     bool has_finished;    /* some may be over and not told yet */
     bool has_timer;
-    uint64_t timer_ms; /* monotonic: when curl wants to be called */
+    uint64_t timer_ms;             /* monotonic: when curl wants to be called */
     struct http_node *prev, *next; /* utlist, of http->replaced */
 };
 
 struct http {
     const struct config *config; /* held */
     int epoll_fd;
-    struct http_node **nodes; /* CONFIG_SLOTS_MAX, by slot; NULL: there is none */
-    unsigned slots;           /* of these that may be in use */
+    struct http_node **nodes;   /* CONFIG_SLOTS_MAX, by slot; NULL: there is none */
+    unsigned slots;             /* of these that may be in use */
     struct http_node *replaced; /* utlist: others stand in their places, they end what they began */
     struct http_socket *sockets; /* by descriptor */
     size_t sockets_count;

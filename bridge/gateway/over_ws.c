@@ -33,7 +33,7 @@ struct over_ws_request {
 
 struct over_ws_node {
     const struct config_node *config; /* held; NULL: the slot is free */
-    struct over_ws_request *queue; /* utlist, the oldest first */
+    struct over_ws_request *queue;    /* utlist, the oldest first */
     unsigned queued;
     unsigned sent;
 };
@@ -44,8 +44,8 @@ struct over_ws {
     struct http *http;
     struct over_ws_node *nodes; /* CONFIG_SLOTS_MAX */
     unsigned slots;             /* of these that may be in use */
-    uint64_t number; /* of the last one sent */
-    unsigned queued; /* over all nodes */
+    uint64_t number;            /* of the last one sent */
+    unsigned queued;            /* over all nodes */
     struct over_ws_request *by_number;
     struct over_ws_request *sent;    /* utlist, the one sent longest ago first */
     struct over_ws_request *by_http; /* utlist */

@@ -65,6 +65,7 @@ const struct reload_key reload_keys[] = {
     {"history.max_age_ms", RELOAD_AT_ONCE},
     {"history.max_page_messages", RELOAD_AT_ONCE},
     {"history.max_page_bytes", RELOAD_AT_ONCE},
+    {"history.max_unread_bytes", RELOAD_AT_ONCE},
     {"journal.path", RELOAD_RESTART},
     {"journal.max_bytes", RELOAD_RESTART},
     {"journal.max_age_ms", RELOAD_RESTART},

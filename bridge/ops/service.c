@@ -296,9 +296,9 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
         return result;
     }
     post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
-    result =
-        gateway_create(service->config, service->feed, service->post,
-                       pipeline_epoch(service->pipeline), &service->gateway, error, error_size);
+    result = gateway_create(service->config, service->feed, service->post,
+                            pipeline_history(service->pipeline), NULL, &service->gateway, error,
+                            error_size);
     if (result == ARIZMQ_OK) {
         result = gateway_start(service->gateway);
         if (result != ARIZMQ_OK) {
