@@ -82,6 +82,9 @@ void pipeline_commit(struct pipeline *self, struct pipeline_change **change,
     }
     self->views_count = config->publish_count;
     history_set_config(self->history, &config->history);
+    if (self->state != NULL) {
+        state_set_config(self->state, &config->state);
+    }
     const struct config *before = self->config;
     self->config = config_hold(config);
     config_release(&before);

@@ -13,6 +13,7 @@ struct pipeline {
     const struct config *config; /* held */
     struct feed *feed;           /* NULL: no gateway */
     struct history *history;     /* NULL: no gateway */
+    struct state *state;         /* NULL: none is kept (state.enabled) */
     uint64_t epoch;
     uint64_t seq;
     unsigned views_count;

@@ -131,7 +131,9 @@ static void read_monitor(struct dealer *self)
     while ((event = monitor_read(self->monitor)) != MONITOR_NOTHING) {
         self->connection_is_lost =
             self->connection_is_lost || (event == MONITOR_LOST && self->progress == MONITOR_SPEAKS);
-        self->progress = event;
+        /* Whoever accepts and hangs up without a word is there all the same. */
+        bool was_mute = event == MONITOR_LOST && self->progress == MONITOR_CONNECTED;
+        self->progress = was_mute ? MONITOR_CONNECTED : event;
         if (event == MONITOR_SPEAKS) {
             self->deadline_ms = clock_monotonic_ms() + self->patience_ms;
         }
@@ -258,7 +260,8 @@ static int bundle_receive(struct bundle *bundle, void *socket, size_t max_bytes)
     return rc;
 }
 
-/* Says why, and shows the beginning of the header where it is text. */
+/* Says why, and shows the beginning of the header where it is text, as JSON has it: nothing in it
+ * can steer a terminal. */
 static void refuse(struct dealer *self, const char *why, const char *text, size_t length)
 {
     size_t shown = length < TEXT_SHOWN ? length : TEXT_SHOWN;
@@ -267,9 +270,13 @@ static void refuse(struct dealer *self, const char *why, const char *text, size_
     }
     json_t *string = json_stringn(text, shown); /* NULL unless it is UTF-8 */
     char *quoted = string == NULL ? NULL : json_dumps(string, JSON_ENCODE_ANY);
-    explain(self, "%.*s: the reply is not understood: %s%s%s%s", ENDPOINT_SHOWN, self->endpoint,
-            why, quoted != NULL ? ": " : "", quoted != NULL ? quoted : "",
-            quoted != NULL && shown < length ? "…" : "");
+    explain(self, "%.*s: the reply is not understood: %s", ENDPOINT_SHOWN, self->endpoint, why);
+    if (quoted != NULL && shown > 0) {
+        size_t used = strlen(self->failure);
+        quoted[strlen(quoted) - 1] = '\0';
+        snprintf(self->failure + used, sizeof self->failure - used, ": %s%s\"", quoted,
+                 shown < length ? "…" : "");
+    }
     free(quoted);
     json_decref(string);
 }

@@ -53,7 +53,7 @@ int reply_read(zmq_msg_t *frames, size_t count, const json_t *asked, struct ariz
     struct arizmq_reply *reply = NULL;
     int rc = ARIZMQ_EPROTOCOL;
     if (count < 2) {
-        *why = "it has not two frames, header and body";
+        *why = "it has no two frames, header and body";
         goto cleanup;
     }
     header = json_loadb(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), JSON_ALLOW_NUL, NULL);
