@@ -2,9 +2,10 @@
 /*
  * Read this first: the path of one event, as a list of calls. A link (node/link.c) hands over the
  * bytes of one WebSocket message; event_read() finds type, application and objects in them; the
- * command thread is told of the objects (gateway/feed.c); the event gets the next number; every
- * view writes its topic, counts, stamps, puts the message into history (keep/history.c) and sends
- * it. The bytes that leave are the bytes that came. Nothing here waits, for anybody.
+ * command thread is told of the objects (gateway/feed.c); the event gets the next number; the last
+ * values of its objects are kept (keep/state.c); every view writes its topic, counts, stamps, puts
+ * the message into history (keep/history.c) and sends it. The bytes that leave are the bytes that
+ * came. Nothing here waits, for anybody.
  */
 #include "pipeline.h"
 
@@ -27,6 +28,7 @@ struct pipeline {
     const struct config *config;
     struct feed *feed;       /* NULL: no gateway */
     struct history *history; /* NULL: no gateway */
+    struct state *state;     /* NULL: none is kept (state.enabled) */
     uint64_t epoch;
     uint64_t seq;
     unsigned views_count;
@@ -73,6 +75,9 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
     if (result == ARIZMQ_OK && feed != NULL) {
         result = history_create(&config->history, pipeline->epoch, &pipeline->history);
     }
+    if (result == ARIZMQ_OK && config->state.enabled) {
+        result = state_create(&config->state, &pipeline->state);
+    }
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
         result = view_create(&config->publish[i], &config->limits, pipeline->epoch,
                              pipeline->history, &pipeline->views[i]);
@@ -102,6 +107,7 @@ void pipeline_destroy(struct pipeline **self, int linger_ms)
     }
     free((*self)->views);
     history_destroy(&(*self)->history);
+    state_destroy(&(*self)->state);
     free(*self);
     *self = NULL;
 }
@@ -128,10 +134,12 @@ static const char refused_text[256 + SCAN_PADDING] =
     "0000\","
     "\"node\":\"-\",\"limit\":\"memory\",\"allowed\":null,\"size\":0}";
 
-/* Numbers the event and gives it to every view. The bytes are copied once, here, because the
+/* Numbers the event, folds it into the state of `link` (NULL: of none) and gives it to every view.
+ * The bytes are copied once, here, because the
  * receive buffer is about to be used again; the views share that copy. Returns false where there
  * was no memory for it: then it was counted and not sent. */
-static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
+static bool pipeline_publish(struct pipeline *pipeline, struct state_link *link,
+                             struct event *event)
 {
     zmq_msg_t copy;
     zmq_msg_t *payload = NULL;
@@ -143,6 +151,7 @@ static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
                   event->node, event->text.length);
     }
     event->seq = ++pipeline->seq;
+    state_fold(link, event);
     /* Before the first message leaves: whoever receives it may ask for what follows it. */
     history_begin(pipeline->history, event->seq, event->received_ns, payload);
     metrics_set(METRIC_SEQ, event->seq);
@@ -157,13 +166,15 @@ static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
     return payload != NULL;
 }
 
-static void publish_own_text(struct pipeline *pipeline, const char *node, const char *text,
-                             size_t length)
+/* `link`: whose object it tells of; NULL: of none, whatever it mentions. */
+static void publish_own_text(struct pipeline *pipeline, const char *node, struct state_link *link,
+                             const char *text, size_t length)
 {
     struct event event;
     event_read(&event, text, length, node, clock_wall_ns());
     event.is_own = true;
-    pipeline_publish(pipeline, &event);
+    event.object_count = link != NULL ? event.object_count : 0;
+    pipeline_publish(pipeline, link, &event);
     event_release(&event);
 }
 
@@ -172,7 +183,7 @@ static void publish_own_text(struct pipeline *pipeline, const char *node, const 
 static void publish_refused(struct pipeline *pipeline, const char *node)
 {
     metrics_add(METRIC_EVENTS_REFUSED_MEMORY, 1);
-    publish_own_text(pipeline, node, refused_text, strlen(refused_text));
+    publish_own_text(pipeline, node, NULL, refused_text, strlen(refused_text));
 }
 
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
@@ -189,7 +200,7 @@ void pipeline_receive(struct pipeline *self, const struct pipeline_source *sourc
     } else {
         /* Before it is published: whoever sees it may name its objects in a command at once. */
         feed_event(self->feed, source->node_index, &event);
-        if (pipeline_publish(self, &event)) {
+        if (pipeline_publish(self, source->state, &event)) {
             tally_add(source->tally, TALLY_PUBLISHED);
         } else {
             tally_add(source->tally, TALLY_REFUSED_MEMORY);
@@ -210,7 +221,20 @@ void pipeline_publish_own(struct pipeline *self, const char *node, json_t *json)
         publish_refused(self, node);
         return;
     }
-    publish_own_text(self, node, text, length);
+    publish_own_text(self, node, NULL, text, length);
+    free(text);
+}
+
+void pipeline_publish_object(struct pipeline *self, const struct pipeline_source *source,
+                             json_t *json, const char *member, struct span value)
+{
+    size_t length = 0;
+    char *text = own_event_print_with(json, member, value, &length);
+    if (text == NULL) {
+        publish_refused(self, source->node);
+        return;
+    }
+    publish_own_text(self, source->node, source->state, text, length);
     free(text);
 }
 
@@ -234,6 +258,11 @@ void pipeline_read_subscriptions(struct pipeline *self)
 struct history *pipeline_history(const struct pipeline *self)
 {
     return self->history;
+}
+
+struct state *pipeline_state(const struct pipeline *self)
+{
+    return self->state;
 }
 
 uint64_t pipeline_epoch(const struct pipeline *self)

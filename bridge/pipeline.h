@@ -15,6 +15,7 @@
 #include "event/event.h"
 #include "gateway/feed.h"
 #include "keep/history.h"
+#include "keep/state.h"
 #include "ops/config.h"
 #include "ops/tally.h"
 
@@ -24,7 +25,8 @@ struct pipeline;
 struct pipeline_source {
     const char *node;    /* the configured name; valid as long as the source */
     unsigned node_index; /* of config->nodes */
-    struct tally *tally; /* what became of its messages */
+    struct tally *tally;      /* what became of its messages */
+    struct state_link *state; /* the last values of its objects; NULL: none are kept */
     /* Asked about each RESTResponse: true where it answers one of the bridge's own requests, which
      * is then not published. */
     bool (*takes_response)(void *owner, const struct event *event);
@@ -53,6 +55,11 @@ void pipeline_receive(struct pipeline *self, const struct pipeline_source *sourc
  * `node` is the node it tells of, "-" for none. */
 void pipeline_publish_own(struct pipeline *self, const char *node, json_t *json);
 
+/* The same for one that tells of an object of the source: it gets `value`, JSON text, as its last
+ * member, and is folded into the state as the source's events are. */
+void pipeline_publish_object(struct pipeline *self, const struct pipeline_source *source,
+                             json_t *json, const char *member, struct span value);
+
 /* One heartbeat in every view; called every heartbeat_ms. What is too old leaves history. */
 void pipeline_beat(struct pipeline *self);
 
@@ -61,6 +68,9 @@ void pipeline_read_subscriptions(struct pipeline *self);
 
 /* What was published, which lives as long as the pipeline; NULL where none is kept. */
 struct history *pipeline_history(const struct pipeline *self);
+
+/* The last values of all objects, which live as long as the pipeline; NULL where none are kept. */
+struct state *pipeline_state(const struct pipeline *self);
 
 uint64_t pipeline_epoch(const struct pipeline *self);
 

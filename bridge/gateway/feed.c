@@ -249,11 +249,8 @@ static bool send_object(struct feed *feed, const struct record *record, struct s
 static void tell_object(struct feed *feed, unsigned node, const struct event_object *object,
                         uint64_t second)
 {
-    unsigned kind = 0;
-    while (kind < KINDS_TOLD && object->kind != object_kind_names[kind]) {
-        kind++;
-    }
-    if (kind == KINDS_TOLD) {
+    unsigned kind = objects_kind(object->kind);
+    if (kind >= KINDS_TOLD) {
         return; /* every node may have the same endpoints and devices */
     }
     struct span id = object->part[0];

@@ -170,7 +170,16 @@
       "history.max_unread_bytes")                                                                  \
     X(HISTORY_MAX_PAGE_MESSAGES, gauge, "arizmq_history_max_page_messages",                        \
       "history.max_page_messages")                                                                 \
-    X(HISTORY_MAX_PAGE_BYTES, gauge, "arizmq_history_max_page_bytes", "history.max_page_bytes")
+    X(HISTORY_MAX_PAGE_BYTES, gauge, "arizmq_history_max_page_bytes", "history.max_page_bytes")    \
+    X(STATE_OBJECTS, gauge, "arizmq_state_objects", "Objects whose last value is kept")            \
+    X(STATE_BYTES, gauge, "arizmq_state_bytes", "Memory that they take, with all it costs")        \
+    X(STATE_MAX_OBJECTS, gauge, "arizmq_state_max_objects", "state.max_objects")                   \
+    X(STATE_MAX_BYTES, gauge, "arizmq_state_max_bytes", "state.max_bytes")                         \
+    X(STATE_RECONCILE_PER_S, gauge, "arizmq_state_reconcile_per_second", "state.reconcile_per_s")  \
+    X(STATE_LEFT_OUT, counter, "arizmq_state_left_out_total",                                      \
+      "Objects not kept because a bound of state or all memory was reached")                       \
+    X(STATE_EVICTED, counter, "arizmq_state_evicted_total",                                        \
+      "Devices forgotten to make room for others, the one told of longest ago first")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };

@@ -170,17 +170,19 @@ static void view_publish_one(struct view *view, const struct event *event,
     view_send(view, &topic, &shared, &stamp);
 }
 
-/* The bridge's own events begin with arizmq/-/ in views that are told by object. */
+/* The bridge's own events begin with arizmq/-/ in views that are told by object. In others the topic
+ * of one that tells of an object has its id. */
 static const struct event_object own_object = {
     .kind = "arizmq", .part = {{.bytes = "-", .length = 1}}, .parts = 1};
 
 void view_publish(struct view *self, const struct event *event, zmq_msg_t *payload)
 {
-    if (event->is_own) {
+    bool by_object = self->config->view == CONFIG_VIEW_OBJECTS;
+    if (event->is_own && (by_object || event->object_count == 0)) {
         view_publish_one(self, event, &own_object, payload);
         return;
     }
-    if (self->config->view == CONFIG_VIEW_OBJECTS) {
+    if (by_object) {
         for (unsigned i = 0; i < event->object_count; i++) {
             view_publish_one(self, event, &event->objects[i], payload);
         }

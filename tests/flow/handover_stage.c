@@ -18,7 +18,8 @@ static void on_wake(void *owner)
 {
     struct stage *stage = owner;
     if (stage->nodes != NULL) {
-        nodes_wake(stage->nodes, stage->post);
+        nodes_wake(stage->nodes);
+        post_take(stage->post);
     }
 }
 
@@ -96,6 +97,7 @@ void stage_create(struct stage *stage)
     cr_assert_eq(nodes_create(stage->loop.context, stage->loop.vhost, &stage->config,
                               stage->pipeline, stage->feed, &stage->nodes, error, sizeof error),
                  ARIZMQ_OK, "%s", error);
+    post_set_reader(stage->post, POST_COMMAND, nodes_send_command, stage->nodes);
     create_subscriber(stage);
 }
 
@@ -206,7 +208,8 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
 
 void stage_turn(struct stage *stage)
 {
-    static const struct feed_handler handler = {on_object, on_link, on_answer};
+    static const struct feed_handler handler = {
+        .object = on_object, .link = on_link, .answer = on_answer};
     take_messages(stage);
     feed_take(stage->feed, &handler, stage);
 }
@@ -219,7 +222,7 @@ void stage_start(struct stage *stage)
 
 void stage_send_command(struct stage *stage, uint64_t number, const char *text)
 {
-    cr_assert_eq(post_send(stage->post, 0, number, text, strlen(text)), ARIZMQ_OK);
+    cr_assert_eq(post_send(stage->post, POST_COMMAND, 0, number, text, strlen(text)), ARIZMQ_OK);
     STAGE_AWAIT(stage, stage->asterisk, "rest GET asterisk/ping via=ws");
 }
 
