@@ -56,6 +56,7 @@ struct gateway {
     struct census *census;
     struct own own;
     struct history_desk *desk;
+    struct snapshot_desk *snapshots;
     struct commands commands;
 };
 
@@ -90,8 +91,17 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
     over_ws_answer(gateway->transport.over_ws, number, text, length, was_sent);
 }
 
-static const struct feed_handler feed_handler = {
-    .object = on_object, .link = on_link, .answer = on_answer};
+static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *thing)
+{
+    struct gateway *gateway = owner;
+    switch (what) {
+    case FEED_SNAPSHOT:
+        snapshot_desk_take(gateway->snapshots, number, thing);
+        break;
+    }
+}
+
+static const struct feed_handler feed_handler = {on_object, on_link, on_answer, on_thing};
 
 static void catch_up(void *owner)
 {
@@ -123,7 +133,7 @@ static int earlier(int a_ms, int b_ms)
 /* Milliseconds until the next turn is due, if nothing happens before. */
 static int wait_ms(struct gateway *gateway)
 {
-    if (history_desk_is_busy(gateway->desk)) {
+    if (history_desk_is_busy(gateway->desk) || snapshot_desk_is_busy(gateway->snapshots)) {
         return 0;
     }
     int wait = earlier(http_wait_ms(gateway->transport.http),
@@ -161,6 +171,7 @@ static void turn(struct gateway *gateway)
     over_ws_turn(gateway->transport.over_ws);
     http_turn(gateway->transport.http);
     history_desk_turn(gateway->desk);
+    snapshot_desk_turn(gateway->snapshots);
     uint64_t now_ms = clock_monotonic_ms();
     deadlines_turn(gateway->deadlines, now_ms);
     measure(gateway, now_ms);
@@ -235,6 +246,11 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
         result = history_desk_create(&config->history, gateway->history, gateway->source,
                                      &gateway->desk);
     }
+    if (result == ARIZMQ_OK) {
+        gateway->snapshots =
+            snapshot_desk_create(config, gateway->post, history_epoch(gateway->history));
+        result = gateway->snapshots != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
+    }
     return result != ARIZMQ_OK ? result
                                : door_create(&config->gateway, &gateway->door, error, error_size);
 }
@@ -283,6 +299,7 @@ static void connect_parts(struct gateway *gateway)
                                           .deadlines = gateway->deadlines,
                                           .own = &gateway->own,
                                           .desk = gateway->desk,
+                                          .snapshots = gateway->snapshots,
                                           .catch_up = catch_up,
                                           .owner = gateway};
     gateway->door_fd = door_fd(gateway->door);
@@ -367,6 +384,7 @@ void gateway_destroy(struct gateway **self)
     http_destroy(&gateway->transport.http);
     census_destroy(&gateway->census);
     history_desk_destroy(&gateway->desk);
+    snapshot_desk_destroy(&gateway->snapshots);
     deadlines_destroy(&gateway->deadlines);
     once_destroy(&gateway->once);
     owners_destroy(&gateway->owners);

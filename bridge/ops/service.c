@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "gateway/feed.h"
 #include "gateway/gateway.h"
+#include "gateway/snapshot_walker.h"
 #include "node/nodes.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
@@ -47,9 +48,10 @@ struct service {
     const struct config *config;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    struct feed *feed;       /* NULL: there is no gateway */
-    struct post *post;       /* likewise */
-    struct gateway *gateway; /* NULL: there is none */
+    struct feed *feed;              /* NULL: there is no gateway */
+    struct post *post;              /* likewise */
+    struct snapshot_walker *walker; /* likewise */
+    struct gateway *gateway;        /* NULL: there is none */
     struct pipeline *pipeline;
     struct nodes *nodes;
     int signals; /* a signalfd; libwebsockets closes it once it has adopted it */
@@ -296,6 +298,11 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
         return result;
     }
     post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
+    service->walker = snapshot_walker_create(service->context, service->pipeline, service->feed);
+    if (service->walker == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    post_set_reader(service->post, POST_SNAPSHOT, snapshot_walker_read, service->walker);
     result = gateway_create(service->config, service->feed, service->post,
                             pipeline_history(service->pipeline), NULL, &service->gateway, error,
                             error_size);
@@ -380,6 +387,7 @@ int service_run(const struct config *config)
         }
     }
     gateway_destroy(&service.gateway);
+    snapshot_walker_destroy(&service.walker);
     nodes_destroy(&service.nodes);
     feed_destroy(&service.feed);
     post_destroy(&service.post);
