@@ -190,6 +190,12 @@ static void fill_message(const struct message *message, struct arizmq_message *o
                                    .stamp = message->stamp};
 }
 
+/* What the snapshot says already is not handed out. */
+static bool is_after_snapshot(const struct listener *self, const struct message *message)
+{
+    return self->join == NULL || message->stamp.seq > self->joined_seq;
+}
+
 static int step_repair(struct listener *self, uint64_t now_ms, struct arizmq_message *out,
                        bool *has_message)
 {
@@ -202,7 +208,7 @@ static int step_repair(struct listener *self, uint64_t now_ms, struct arizmq_mes
         gaps_find_prefix(self->gaps, message.topic, message.topic_length);
     unsigned count = 0;
     self->repaired[prefix - arizmq_gaps_totals(self->gaps, &count)]++;
-    *has_message = message.stamp.seq > self->joined_seq;
+    *has_message = is_after_snapshot(self, &message);
     fill_message(&message, out);
     out->is_repaired = true;
     return ARIZMQ_OK;
@@ -216,7 +222,7 @@ static void deliver(struct listener *self, struct arizmq_message *out, bool *has
         begin_join(self);
     }
     *has_message =
-        is_heartbeat ? self->options->heartbeats : self->pending.stamp.seq > self->joined_seq;
+        is_heartbeat ? self->options->heartbeats : is_after_snapshot(self, &self->pending);
     fill_message(&self->pending, out);
 }
 

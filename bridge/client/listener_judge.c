@@ -176,7 +176,6 @@ static int settle(struct listener *self)
     }
     self->has_ended = self->is_stopping && pass.result.is_heartbeat && self->heartbeats_cover_all &&
                       pass.result.missing == 0;
-    self->lost_after_seq = pass.result.after_seq;
     tell_then(self, LISTENER_DELIVERING);
     return ARIZMQ_OK;
 }
@@ -219,6 +218,7 @@ static bool is_of_this_run(const struct listener *self)
 /* The checker took note of the message, or would not. */
 static int act_on(struct listener *self, const struct arizmq_gaps_result *result, uint64_t now_ms)
 {
+    self->lost_after_seq = result->after_seq;
     if (result->verdict == ARIZMQ_GAPS_RESTARTED) {
         leave_run(self, now_ms);
     } else if (result->verdict == ARIZMQ_GAPS_REPEATED && !result->is_heartbeat) {

@@ -37,8 +37,8 @@ static int subscribe_to_own(const struct listener *self, const char *heartbeat)
     return subscribe(self, heartbeat) != 0 || (*stopping != '\0' && subscribe(self, stopping) != 0);
 }
 
-/* Of the view alone where it is known; else of all, since a topic that does not exist costs
- * nothing. */
+/* Without a heartbeat that was named, those of both views: a topic that does not exist costs
+ * nothing, and a heartbeat of the other view tells that it is the other one. */
 static int subscribe_to_all(const struct listener *self)
 {
     const struct arizmq_subscriber_options *options = self->options;

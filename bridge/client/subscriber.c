@@ -80,14 +80,6 @@ static int copy_options(struct arizmq_subscriber *self,
     *options = *given;
     options->view = copy_text(given->view != NULL ? given->view : "events", &has_memory);
     options->heartbeat = copy_text(given->heartbeat, &has_memory);
-    if (given->heartbeat == NULL && options->view != NULL) {
-        bool is_events = strcmp(options->view, "events") == 0;
-        bool is_objects = strcmp(options->view, "objects") == 0;
-        options->heartbeat = copy_text(is_events    ? ARIZMQ_HEARTBEAT_EVENTS
-                                       : is_objects ? ARIZMQ_HEARTBEAT_OBJECTS
-                                                    : NULL,
-                                       &has_memory);
-    }
     self->prefixes = calloc(given->prefixes_count, sizeof *self->prefixes);
     self->endpoints = calloc(given->endpoints_count, sizeof *self->endpoints);
     self->listeners = calloc(given->endpoints_count, sizeof(struct listener *));

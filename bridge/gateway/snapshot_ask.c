@@ -112,7 +112,8 @@ static bool check_names(const struct config *config, const struct snapshot_ask *
     bool has_node = ask->node == NULL;
     for (unsigned i = 0; i < config->nodes_count; i++) {
         const struct config_node *node = &config->nodes[i];
-        if (ask->node != NULL && strcmp(node->name, ask->node) != 0) {
+        if (!config_has_node(config, i) ||
+            (ask->node != NULL && strcmp(node->name, ask->node) != 0)) {
             continue;
         }
         has_node = true;

@@ -64,6 +64,11 @@ struct snapshot_desk *snapshot_desk_create(const struct config *config, struct p
     return desk;
 }
 
+void snapshot_desk_set_config(struct snapshot_desk *self, const struct config *config)
+{
+    self->config = config;
+}
+
 static void free_group(struct group *group)
 {
     snapshot_ask_release(&group->ask);

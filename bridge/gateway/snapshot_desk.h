@@ -33,6 +33,9 @@ typedef void snapshot_done(void *owner, const struct snapshot_answer *answer);
 struct snapshot_desk *snapshot_desk_create(const struct config *config, struct post *post,
                                            uint64_t epoch);
 
+/* Goes by another configuration, likewise borrowed, from now on. */
+void snapshot_desk_set_config(struct snapshot_desk *self, const struct config *config);
+
 /* Requests that are not answered yet are dropped. */
 void snapshot_desk_destroy(struct snapshot_desk **self);
 

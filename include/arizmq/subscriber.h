@@ -89,8 +89,7 @@ struct arizmq_subscriber_options {
     const char *view;      /* name of the view, or the endpoint that the bridge binds for it, where
                               it has several of one name; "events" */
     const char *heartbeat; /* its heartbeats' topic, or the beginning of it that ends with
-                              "ArizmqHeartbeat/"; known for "events" and "objects", for others both
-                              are subscribed to */
+                              "ArizmqHeartbeat/"; those of the views events and objects */
     void *context;         /* a ZeroMQ context, which outlives the subscriber; one of its own */
     bool heartbeats;       /* hand out heartbeats */
     bool notices;          /* hand out notices */
