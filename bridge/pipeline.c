@@ -7,7 +7,7 @@
  * the message into history (keep/history.c) and sends it. The bytes that leave are the bytes that
  * came. Nothing here waits, for anybody.
  */
-#include "pipeline.h"
+#include "pipeline_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,21 +22,6 @@
 #include "ops/metrics.h"
 #include "publish/heartbeat.h"
 #include "publish/own_event.h"
-#include "publish/view.h"
-
-struct pipeline {
-    const struct config *config;
-    struct feed *feed;       /* NULL: no gateway */
-    struct history *history; /* NULL: no gateway */
-    struct state *state;     /* NULL: none is kept (state.enabled) */
-    uint64_t epoch;
-    uint64_t seq;
-    unsigned views_count;
-    struct view **views;
-    /* The types that the bridge itself reacts to, as the object table knows them. */
-    const struct object_type *rest_response;
-    const struct object_type *application_replaced;
-};
 
 /* Says why view_create() refused publish[i]. */
 static void pipeline_explain(const struct config_publish *publish, unsigned i, int result,
@@ -57,6 +42,18 @@ static void pipeline_explain(const struct config_publish *publish, unsigned i, i
     }
 }
 
+int pipeline_create_view(struct pipeline *self, const struct config *config, unsigned i,
+                         struct view **out, char *error, size_t error_size)
+{
+    int result = view_create(&config->publish[i], &config->limits, self->epoch, self->history, out);
+    if (result != ARIZMQ_OK) {
+        pipeline_explain(&config->publish[i], i, result, error, error_size);
+        return result;
+    }
+    log_info("view_bound", "view %s publishes on %s", view_name(*out), view_endpoint(*out));
+    return ARIZMQ_OK;
+}
+
 int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
                     char *error, size_t error_size)
 {
@@ -65,29 +62,21 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
     if (pipeline == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    pipeline->config = config;
+    pipeline->config = config_hold(config);
     pipeline->feed = feed;
     pipeline->epoch = clock_wall_ns() / 1000U;
     pipeline->rest_response = objects_find_type("RESTResponse", 12);
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
-    pipeline->views = calloc(config->publish_count, sizeof(struct view *));
-    int result = pipeline->views == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
-    if (result == ARIZMQ_OK && feed != NULL) {
+    int result = ARIZMQ_OK;
+    if (feed != NULL) {
         result = history_create(&config->history, pipeline->epoch, &pipeline->history);
     }
     if (result == ARIZMQ_OK && config->state.enabled) {
         result = state_create(&config->state, &pipeline->state);
     }
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
-        result = view_create(&config->publish[i], &config->limits, pipeline->epoch,
-                             pipeline->history, &pipeline->views[i]);
-        if (result != ARIZMQ_OK) {
-            pipeline_explain(&config->publish[i], i, result, error, error_size);
-            break;
-        }
-        pipeline->views_count++;
-        log_info("view_bound", "view %s publishes on %s", view_name(pipeline->views[i]),
-                 view_endpoint(pipeline->views[i]));
+        result = pipeline_create_view(pipeline, config, i, &pipeline->views[i], error, error_size);
+        pipeline->views_count += result == ARIZMQ_OK;
     }
     if (result != ARIZMQ_OK) {
         pipeline_destroy(&pipeline, 0);
@@ -105,9 +94,9 @@ void pipeline_destroy(struct pipeline **self, int linger_ms)
     for (unsigned i = 0; i < (*self)->views_count; i++) {
         view_destroy(&(*self)->views[i], linger_ms);
     }
-    free((*self)->views);
     history_destroy(&(*self)->history);
     state_destroy(&(*self)->state);
+    config_release(&(*self)->config);
     free(*self);
     *self = NULL;
 }
@@ -243,6 +232,7 @@ void pipeline_beat(struct pipeline *self)
     for (unsigned i = 0; i < self->views_count; i++) {
         heartbeat_publish(self->views[i], self->epoch, self->seq,
                           self->config->limits.heartbeat_first_tokens);
+        view_tidy(self->views[i]);
     }
     history_expire(self->history, clock_wall_ns());
     feed_flush(self->feed);

@@ -17,9 +17,11 @@
 #include "keep/history.h"
 #include "keep/state.h"
 #include "ops/config.h"
+#include "ops/reload_plan.h"
 #include "ops/tally.h"
 
 struct pipeline;
+struct pipeline_change;
 
 /* Where an event came from. */
 struct pipeline_source {
@@ -35,9 +37,9 @@ struct pipeline_source {
     void *owner;
 };
 
-/* Binds the views of `config`, which is borrowed for the pipeline's life, as is `feed` (NULL: there
- * is no gateway, hence nobody who could ask for history, and none is kept). Returns ARIZMQ_OK; else ARIZMQ_E… with one line that names the endpoint and the
- * reason in error[error_size]. */
+/* Binds the views of `config`, which is held; `feed` is borrowed (NULL: there is no gateway, hence
+ * nobody who could ask for history, and none is kept). Returns ARIZMQ_OK; else ARIZMQ_E… with one
+ * line that names the endpoint and the reason in error[error_size]. */
 int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
                     char *error, size_t error_size);
 
@@ -65,6 +67,17 @@ void pipeline_beat(struct pipeline *self);
 
 /* Takes in what subscribers asked for; called several times a second. */
 void pipeline_read_subscriptions(struct pipeline *self);
+
+/* Binds the views that plan->after has more, and changes nothing yet. Returns ARIZMQ_OK; else
+ * ARIZMQ_E… with one line that names the endpoint and the reason in error[error_size]. */
+int pipeline_prepare(struct pipeline *self, const struct reload_plan *plan,
+                     struct pipeline_change **out, char *error, size_t error_size);
+void pipeline_change_destroy(struct pipeline_change **self);
+
+/* Goes on by it, with the next event; *change becomes NULL. Views that are there no more are
+ * closed, what their subscribers have not been sent yet gets up to `linger_ms`. */
+void pipeline_commit(struct pipeline *self, struct pipeline_change **change,
+                     const struct reload_plan *plan, int linger_ms);
 
 /* What was published, which lives as long as the pipeline; NULL where none is kept. */
 struct history *pipeline_history(const struct pipeline *self);

@@ -120,7 +120,8 @@ static bool is_to_be_run(struct command *command)
 static bool fits_request_line(const struct command *command, unsigned node)
 {
     const struct request *request = &command->request;
-    size_t length = strlen(request->method) + strlen(command->commands->config->nodes[node].path) +
+    size_t length = strlen(request->method) +
+                    strlen(command->commands->fleet->nodes[node].config->path) +
                     strlen(request->uri) + strlen(request->query) + sizeof " /? HTTP/1.1\r\n";
     return length <= command->commands->config->gateway.max_request_line_bytes;
 }
@@ -169,6 +170,9 @@ static void run(struct command *command)
     DL_APPEND(commands->first, command);
     commands->count++;
     commands->unanswered++;
+    for (unsigned i = 0; i < command->asks_count; i++) {
+        commands->fleet->nodes[command->asks[i].node].references++;
+    }
     if (command->request.request_id != NULL) {
         HASH_ADD_KEYPTR(hh, commands->by_id, command->request.request_id,
                         strlen(command->request.request_id), command);
@@ -208,7 +212,7 @@ static bool prepare_asks(struct command *command, const struct route *route)
     if (command->asks == NULL) {
         return false;
     }
-    for (unsigned node = 0; node < fleet->count; node++) {
+    for (unsigned node = 0; node < fleet->slots; node++) {
         bool is_asked = command->is_of_all ? fleet_is_up(fleet, node) : node == route->node;
         if (is_asked) {
             command->asks[command->asks_count++] =
@@ -269,7 +273,7 @@ static void route_command(struct command *command)
     route_find(commands->fleet, commands->owners, &command->request, &command->mentions, &route);
     if (route.verdict == ROUTE_REFUSED) {
         refuse_unsent(command, route.refusal.error,
-                      route.has_node ? commands->config->nodes[route.node].name : NULL,
+                      route.has_node ? commands->fleet->nodes[route.node].config->name : NULL,
                       route.refusal.message);
         return;
     }

@@ -21,7 +21,7 @@
 
 static const char *node_name(const struct command *command, unsigned node)
 {
-    return command->commands->config->nodes[node].name;
+    return command->commands->fleet->nodes[node].config->name;
 }
 
 /* --- replies */
@@ -82,6 +82,9 @@ void command_free(struct command *command)
         commands->unanswered--;
     }
     commands->count--;
+    for (unsigned i = 0; i < command->asks_count; i++) {
+        commands->fleet->nodes[command->asks[i].node].references--;
+    }
     free_parts(command);
 }
 
@@ -253,8 +256,8 @@ static void answer_of_one(struct command *command, unsigned node, struct exchang
 static void end_of_all(struct command *command)
 {
     const struct fleet *fleet = command->commands->fleet;
-    for (unsigned node = 0; node < fleet->count && !command->has_doubt; node++) {
-        if (!fleet_is_up(fleet, node)) {
+    for (unsigned node = 0; node < fleet->slots && !command->has_doubt; node++) {
+        if (fleet_has_node(fleet, node) && !fleet_is_up(fleet, node)) {
             command->has_doubt = true;
             command->doubt = REPLY_NODE_DOWN;
             command->doubt_node = node;

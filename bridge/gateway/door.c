@@ -25,13 +25,20 @@ struct door {
     zsock_t *socket;
     void *handle; /* the libzmq socket within */
     size_t max_request_bytes;
+    int bound_mark; /* that the socket was bound with */
+    int mark;
     bool is_drained;
     uintptr_t sent; /* replies, however they ended */
 };
 
+static int mark_of(const struct config_gateway *config)
+{
+    return (int)(config->max_requests + REFUSALS_WAITING_MAX); /* max_requests <= 1000000 */
+}
+
 static int door_bind(struct door *door, const struct config_gateway *config)
 {
-    int mark = (int)(config->max_requests + REFUSALS_WAITING_MAX); /* max_requests <= 1000000 */
+    int mark = mark_of(config);
     int64_t most = (int64_t)config->max_request_bytes * ANSWERED_SIZE_FACTOR;
     door->socket = zsock_new(ZMQ_ROUTER);
     if (door->socket == NULL) {
@@ -70,8 +77,31 @@ int door_create(const struct config_gateway *config, struct door **out, char *er
         return result;
     }
     door->max_request_bytes = config->max_request_bytes;
+    door->bound_mark = mark_of(config);
+    door->mark = door->bound_mark;
     *out = door;
     return ARIZMQ_OK;
+}
+
+static void set_mark(struct door *door)
+{
+    zsock_set_sndhwm(door->socket, door->mark);
+    zsock_set_rcvhwm(door->socket, door->mark);
+}
+
+void door_set_config(struct door *self, const struct config_gateway *config)
+{
+    self->mark = mark_of(config);
+    set_mark(self);
+}
+
+/* libzmq gives the new marks to the clients that are connected; one that connects later gets those
+ * that the socket was bound with. */
+void door_refresh(struct door *self)
+{
+    if (self->mark != self->bound_mark) {
+        set_mark(self);
+    }
 }
 
 void door_destroy(struct door **self, int linger_ms)

@@ -5,11 +5,9 @@
  * but the next turn; the order of its steps is what makes an object known before a request names it
  * (feed.h).
  */
-#include "gateway/gateway.h"
+#include "gateway/gateway_private.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +17,6 @@
 
 #include "arizmq/error.h"
 #include "base/clock.h"
-#include "gateway/census.h"
-#include "gateway/command.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 
@@ -28,35 +24,8 @@ enum {
     TURN_EVENTS_MAX = 128,  /* of epoll, in one turn */
     TURN_REQUESTS_MAX = 64, /* taken off the socket before the nodes are served again */
     MEASURE_EVERY_MS = 1000,
-    ENDED_SHARE = 8, /* of the objects remembered, one in so many may have ended */
-    LINGER_MS = 500, /* for replies on their way when the thread ends */
-};
-
-struct gateway {
-    const struct config *config;
-    struct feed *feed;
-    struct post *post;
-    struct history *history;
-    const struct history_source *source; /* NULL: none */
-    int epoll_fd;
-    int stop_fd; /* eventfd */
-    int door_fd;
-    _Atomic bool is_stopping;
-    _Atomic bool is_stopped;
-    _Atomic uint64_t stop_by_ms;
-    bool is_started;
-    pthread_t thread;
-    uint64_t measured_ms;
-    struct door *door;
-    struct fleet *fleet;
-    struct owners *owners;
-    struct once *once;
-    struct deadlines *deadlines;
-    struct transport transport;
-    struct census *census;
-    struct own own;
-    struct history_desk *desk;
-    struct commands commands;
+    TRIMMED_MAX = 50000, /* objects, each second, where their bound has become smaller */
+    LINGER_MS = 500,     /* for replies on their way when the thread ends */
 };
 
 /* --- what the event thread tells */
@@ -76,6 +45,9 @@ static void on_link(void *owner, unsigned node, unsigned application, enum feed_
                     const char *detail)
 {
     struct gateway *gateway = owner;
+    if (!fleet_has_node(gateway->fleet, node)) {
+        return; /* it was removed, and its links are being closed */
+    }
     bool was_up = fleet_is_up(gateway->fleet, node);
     if (fleet_set_link(gateway->fleet, node, application, state, detail)) {
         census_begin(gateway->census, node);
@@ -90,8 +62,17 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
     over_ws_answer(gateway->transport.over_ws, number, text, length, was_sent);
 }
 
+static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *thing)
+{
+    (void)number;
+    struct gateway *gateway = owner;
+    if (what == FEED_CONFIG) {
+        gateway_take_change(gateway, thing);
+    }
+}
+
 static const struct feed_handler feed_handler = {
-    .object = on_object, .link = on_link, .answer = on_answer};
+    .object = on_object, .link = on_link, .answer = on_answer, .thing = on_thing};
 
 static void catch_up(void *owner)
 {
@@ -108,6 +89,8 @@ static void measure(struct gateway *gateway, uint64_t now_ms)
     }
     fleet_measure(gateway->fleet, gateway->feed, now_ms - gateway->measured_ms);
     once_expire(gateway->once, now_ms);
+    owners_trim(gateway->owners, TRIMMED_MAX);
+    door_refresh(gateway->door);
     gateway->measured_ms = now_ms;
     metrics_set(METRIC_OWNERS, owners_count(gateway->owners));
     metrics_set(METRIC_ONCE_REQUESTS, once_count(gateway->once));
@@ -163,6 +146,7 @@ static void turn(struct gateway *gateway)
     history_desk_turn(gateway->desk);
     uint64_t now_ms = clock_monotonic_ms();
     deadlines_turn(gateway->deadlines, now_ms);
+    gateway_change_turn(gateway);
     measure(gateway, now_ms);
 }
 
@@ -210,7 +194,7 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
     int result = fleet_create(config, &gateway->fleet);
     if (result == ARIZMQ_OK) {
         uint32_t max_objects = config->gateway.max_objects;
-        result = owners_create(max_objects, max_objects / ENDED_SHARE + 1, config->nodes_count,
+        result = owners_create(max_objects, max_objects / GATEWAY_ENDED_SHARE + 1, CONFIG_SLOTS_MAX,
                                &gateway->owners);
     }
     if (result == ARIZMQ_OK) {
@@ -250,8 +234,7 @@ static int create_loop(struct gateway *gateway, char *error, size_t error_size)
     return ARIZMQ_OK;
 }
 
-/* The configured bounds stand among the metrics, beside what they bound. */
-static void show_bounds(const struct config_gateway *config)
+void gateway_show_bounds(const struct config_gateway *config)
 {
     metrics_set(METRIC_GATEWAY_MAX_REQUESTS, config->max_requests);
     metrics_set(METRIC_GATEWAY_MAX_REQUESTS_PER_NODE, config->max_requests_per_node);
@@ -287,7 +270,7 @@ static void connect_parts(struct gateway *gateway)
                                           .owner = gateway};
     gateway->door_fd = door_fd(gateway->door);
     gateway->measured_ms = clock_monotonic_ms();
-    show_bounds(&gateway->config->gateway);
+    gateway_show_bounds(&gateway->config->gateway);
 }
 
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
@@ -299,7 +282,7 @@ int gateway_create(const struct config *config, struct feed *feed, struct post *
     if (gateway == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    gateway->config = config;
+    gateway->config = config_hold(config);
     gateway->feed = feed;
     gateway->post = post;
     gateway->history = history;
@@ -371,6 +354,7 @@ void gateway_destroy(struct gateway **self)
     once_destroy(&gateway->once);
     owners_destroy(&gateway->owners);
     fleet_destroy(&gateway->fleet);
+    config_release(&gateway->config);
     if (gateway->stop_fd >= 0) {
         close(gateway->stop_fd);
     }

@@ -38,6 +38,13 @@ struct history_desk {
     uint64_t tickets;
 };
 
+static void show_bounds(const struct config_history *config)
+{
+    metrics_set(METRIC_HISTORY_MAX_UNREAD_BYTES, config->max_unread_bytes);
+    metrics_set(METRIC_HISTORY_MAX_PAGE_MESSAGES, config->max_page_messages);
+    metrics_set(METRIC_HISTORY_MAX_PAGE_BYTES, config->max_page_bytes);
+}
+
 int history_desk_create(const struct config_history *config, struct history *history,
                         const struct history_source *source, struct history_desk **out)
 {
@@ -53,9 +60,7 @@ int history_desk_create(const struct config_history *config, struct history *his
         free(desk);
         return result;
     }
-    metrics_set(METRIC_HISTORY_MAX_UNREAD_BYTES, config->max_unread_bytes);
-    metrics_set(METRIC_HISTORY_MAX_PAGE_MESSAGES, config->max_page_messages);
-    metrics_set(METRIC_HISTORY_MAX_PAGE_BYTES, config->max_page_bytes);
+    show_bounds(config);
     *out = desk;
     return ARIZMQ_OK;
 }
@@ -75,6 +80,12 @@ void history_desk_drop(struct history_desk *self, struct history_job *job)
         DL_DELETE(self->reading, job);
     }
     free_job(job);
+}
+
+void history_desk_set_config(struct history_desk *self, const struct config_history *config)
+{
+    self->config = config;
+    show_bounds(config);
 }
 
 void history_desk_destroy(struct history_desk **self)

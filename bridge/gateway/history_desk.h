@@ -48,6 +48,9 @@ struct history_source {
 int history_desk_create(const struct config_history *config, struct history *history,
                         const struct history_source *source, struct history_desk **out);
 
+/* Other bounds for requests from now on; `config` is borrowed in place of the one before. */
+void history_desk_set_config(struct history_desk *self, const struct config_history *config);
+
 /* Requests that are not answered yet are dropped. */
 void history_desk_destroy(struct history_desk **self);
 

@@ -95,6 +95,17 @@ static json_t *print_limits(const struct config *config)
     return object;
 }
 
+static json_t *print_reloads(void)
+{
+    uint64_t last_s = metrics_get(METRIC_LAST_RELOAD);
+    json_t *reloads = json_object();
+    json_object_set_new(reloads, "count", number(metrics_get(METRIC_RELOADS)));
+    json_object_set_new(reloads, "refused", number(metrics_get(METRIC_RELOADS_REFUSED)));
+    json_object_set_new(reloads, "last",
+                        last_s > 0 ? timestamp(last_s * 1000000000U) : json_null());
+    return reloads;
+}
+
 static json_t *print_info(const struct own *self)
 {
     json_t *info = json_object();
@@ -105,6 +116,7 @@ static json_t *print_info(const struct own *self)
     json_object_set_new(info, "gateway",
                         json_pack("{s:s}", "endpoint", self->config->gateway.endpoint));
     json_object_set_new(info, "history", print_history(self));
+    json_object_set_new(info, "reloads", print_reloads());
     json_object_set_new(info, "limits", print_limits(self->config));
     return info;
 }
@@ -191,8 +203,10 @@ static json_t *print_node(const struct own *self, unsigned i)
 static json_t *print_nodes(const struct own *self)
 {
     json_t *nodes = json_array();
-    for (unsigned i = 0; i < self->fleet->count; i++) {
-        json_array_append_new(nodes, print_node(self, i));
+    for (unsigned i = 0; i < self->fleet->slots; i++) {
+        if (fleet_has_node(self->fleet, i)) {
+            json_array_append_new(nodes, print_node(self, i));
+        }
     }
     return json_pack("{s:o}", "nodes", nodes);
 }

@@ -45,6 +45,11 @@
     X(RECEIVE_BUFFER_BYTES, gauge, "arizmq_receive_buffer_bytes", "limits.receive_buffer_bytes")   \
     X(HEARTBEAT_FIRST_TOKENS_MAX, gauge, "arizmq_heartbeat_first_tokens_max",                      \
       "limits.heartbeat_first_tokens")                                                             \
+    X(RELOADS, counter, "arizmq_reloads_total", "Configurations loaded again and applied")         \
+    X(RELOADS_REFUSED, counter, "arizmq_reloads_refused_total",                                    \
+      "Configurations not applied, because something was wrong with them; all stayed as it was")   \
+    X(LAST_RELOAD, gauge, "arizmq_last_reload_timestamp_seconds",                                  \
+      "When the configuration was last loaded again and applied; 0: never")                        \
     X(STOP_TIMEOUT_MS, gauge, "arizmq_stop_timeout_milliseconds", "stop_timeout_ms")               \
     X(SUBSCRIPTIONS, counter, "arizmq_subscriptions_total",                                        \
       "Prefixes newly subscribed to, all views (the second subscriber of a prefix adds none)")     \
