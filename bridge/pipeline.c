@@ -3,8 +3,8 @@
  * Read this first: the path of one event, as a list of calls. A link (node/link.c) hands over the
  * bytes of one WebSocket message; event_read() finds type, application and objects in them; the
  * command thread is told of the objects (gateway/feed.c); the event gets the next number; every
- * view writes its topic, counts, stamps and sends. The bytes that leave are the bytes that came.
- * Nothing here waits, for anybody.
+ * view writes its topic, counts, stamps, puts the message into history (keep/history.c) and sends
+ * it. The bytes that leave are the bytes that came. Nothing here waits, for anybody.
  */
 #include "pipeline.h"
 
@@ -25,7 +25,8 @@
 
 struct pipeline {
     const struct config *config;
-    struct feed *feed; /* NULL: no gateway */
+    struct feed *feed;       /* NULL: no gateway */
+    struct history *history; /* NULL: no gateway */
     uint64_t epoch;
     uint64_t seq;
     unsigned views_count;
@@ -58,8 +59,8 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
                     char *error, size_t error_size)
 {
     struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+    snprintf(error, error_size, "no memory for the pipeline");
     if (pipeline == NULL) {
-        snprintf(error, error_size, "no memory for the pipeline");
         return ARIZMQ_ENOMEM;
     }
     pipeline->config = config;
@@ -69,9 +70,12 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
     pipeline->views = calloc(config->publish_count, sizeof(struct view *));
     int result = pipeline->views == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
+    if (result == ARIZMQ_OK && feed != NULL) {
+        result = history_create(&config->history, pipeline->epoch, &pipeline->history);
+    }
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
-        result =
-            view_create(&config->publish[i], &config->limits, pipeline->epoch, &pipeline->views[i]);
+        result = view_create(&config->publish[i], &config->limits, pipeline->epoch,
+                             pipeline->history, &pipeline->views[i]);
         if (result != ARIZMQ_OK) {
             pipeline_explain(&config->publish[i], i, result, error, error_size);
             break;
@@ -97,6 +101,7 @@ void pipeline_destroy(struct pipeline **self, int linger_ms)
         view_destroy(&(*self)->views[i], linger_ms);
     }
     free((*self)->views);
+    history_destroy(&(*self)->history);
     free(*self);
     *self = NULL;
 }
@@ -138,11 +143,14 @@ static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
                   event->node, event->text.length);
     }
     event->seq = ++pipeline->seq;
+    /* Before the first message leaves: whoever receives it may ask for what follows it. */
+    history_begin(pipeline->history, event->seq, event->received_ns, payload);
     metrics_set(METRIC_SEQ, event->seq);
     pipeline_count(event);
     for (unsigned i = 0; i < pipeline->views_count; i++) {
         view_publish(pipeline->views[i], event, payload);
     }
+    history_commit(pipeline->history);
     if (payload != NULL) {
         zmq_msg_close(payload);
     }
@@ -170,16 +178,21 @@ static void publish_refused(struct pipeline *pipeline, const char *node)
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
                       size_t length, uint64_t received_ns)
 {
+    tally_add(source->tally, TALLY_RECEIVED);
     metrics_add(METRIC_EVENTS, 1);
     metrics_add(METRIC_EVENT_BYTES, length);
     struct event event;
     event_read(&event, text, length, source->node, received_ns);
     if (event.known == self->rest_response && source->takes_response(source->owner, &event)) {
+        tally_add(source->tally, TALLY_RESPONSES);
         metrics_add(METRIC_EVENTS_OWN_RESPONSES, 1);
     } else {
         /* Before it is published: whoever sees it may name its objects in a command at once. */
         feed_event(self->feed, source->node_index, &event);
-        if (!pipeline_publish(self, &event)) {
+        if (pipeline_publish(self, &event)) {
+            tally_add(source->tally, TALLY_PUBLISHED);
+        } else {
+            tally_add(source->tally, TALLY_REFUSED_MEMORY);
             publish_refused(self, source->node);
         }
         if (event.known == self->application_replaced) {
@@ -207,6 +220,7 @@ void pipeline_beat(struct pipeline *self)
         heartbeat_publish(self->views[i], self->epoch, self->seq,
                           self->config->limits.heartbeat_first_tokens);
     }
+    history_expire(self->history, clock_wall_ns());
     feed_flush(self->feed);
 }
 
@@ -215,6 +229,11 @@ void pipeline_read_subscriptions(struct pipeline *self)
     for (unsigned i = 0; i < self->views_count; i++) {
         view_read_subscriptions(self->views[i]);
     }
+}
+
+struct history *pipeline_history(const struct pipeline *self)
+{
+    return self->history;
 }
 
 uint64_t pipeline_epoch(const struct pipeline *self)

@@ -14,7 +14,9 @@
 
 #include "event/event.h"
 #include "gateway/feed.h"
+#include "keep/history.h"
 #include "ops/config.h"
+#include "ops/tally.h"
 
 struct pipeline;
 
@@ -22,6 +24,7 @@ struct pipeline;
 struct pipeline_source {
     const char *node;    /* the configured name; valid as long as the source */
     unsigned node_index; /* of config->nodes */
+    struct tally *tally; /* what became of its messages */
     /* Asked about each RESTResponse: true where it answers one of the bridge's own requests, which
      * is then not published. */
     bool (*takes_response)(void *owner, const struct event *event);
@@ -31,7 +34,7 @@ struct pipeline_source {
 };
 
 /* Binds the views of `config`, which is borrowed for the pipeline's life, as is `feed` (NULL: there
- * is no gateway). Returns ARIZMQ_OK; else ARIZMQ_E… with one line that names the endpoint and the
+ * is no gateway, hence nobody who could ask for history, and none is kept). Returns ARIZMQ_OK; else ARIZMQ_E… with one line that names the endpoint and the
  * reason in error[error_size]. */
 int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
                     char *error, size_t error_size);
@@ -40,8 +43,9 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
 void pipeline_destroy(struct pipeline **self, int linger_ms);
 
 /* Takes one message of an Asterisk: tells the feed of its objects, numbers it and publishes it in
- * every view. text[0..length) has SCAN_PADDING readable bytes behind it and is borrowed for the
- * call. `received_ns` is the wall clock when its last byte was read. */
+ * every view; counts it in the source's tally. text[0..length) has SCAN_PADDING readable bytes
+ * behind it and is borrowed for the call. `received_ns` is the wall clock when its last byte was
+ * read. */
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
                       size_t length, uint64_t received_ns);
 
@@ -49,11 +53,14 @@ void pipeline_receive(struct pipeline *self, const struct pipeline_source *sourc
  * `node` is the node it tells of, "-" for none. */
 void pipeline_publish_own(struct pipeline *self, const char *node, json_t *json);
 
-/* One heartbeat in every view; called every heartbeat_ms. */
+/* One heartbeat in every view; called every heartbeat_ms. What is too old leaves history. */
 void pipeline_beat(struct pipeline *self);
 
 /* Takes in what subscribers asked for; called several times a second. */
 void pipeline_read_subscriptions(struct pipeline *self);
+
+/* What was published, which lives as long as the pipeline; NULL where none is kept. */
+struct history *pipeline_history(const struct pipeline *self);
 
 uint64_t pipeline_epoch(const struct pipeline *self);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * `arizmq nodes`: asks the gateway for arizmq/nodes and writes a line for each Asterisk, in
- * columns, or the body as it came. What a member lacks is shown as a dash.
+ * `arizmq nodes`: asks the gateway for arizmq/nodes and writes a line for each Asterisk or for each
+ * application, in columns, or the body as it came. What a member lacks is shown as a dash.
  */
 #include "cli/nodes.h"
 
@@ -16,13 +16,15 @@
 #include "cli/exit_status.h"
 #include "cli/manual.h"
 #include "cli/pretty.h"
+#include "cli/table.h"
 #include "cli/text.h"
 
-enum { KEY_JSON = 0x100 };
+enum { KEY_JSON = 0x100, KEY_EVENTS };
 
 struct nodes_options {
     struct client_options client;
     bool is_json;
+    bool shows_events;
 };
 
 static const struct manual nodes_manual = {
@@ -34,8 +36,13 @@ static const struct manual nodes_manual = {
         "how long (by the clock here), Asterisk's version, the state of each application, calls,\n"
         "events and commands per second, commands under way, and the last error, of the node or\n"
         "of an application.\n"
+        "\n"
+        "With --events: for each application what became of every message that came from\n"
+        "Asterisk: RECEIVED = PUBLISHED + RESPONSES + those refused for their SIZE, for not being\n"
+        "UTF8, for want of MEMORY.\n"
         "\n" CLIENT_OPTIONS_ENVIRONMENT,
     .examples = "arizmq nodes\n"
+                "arizmq nodes --events\n"
                 "arizmq nodes --json | jq -r '.nodes[] | select(.state != \"up\") | .name'\n"
                 "arizmq nodes > /dev/null || echo \"something is down\"\n",
     .exit_status = "0    every node is up, and no application is down (standby is not down)\n"
@@ -49,7 +56,11 @@ static const struct manual nodes_manual = {
 };
 
 static const struct argp_option option_list[] = {
-    {"json", KEY_JSON, NULL, 0, "Write the reply's body as it came", 1}, MANUAL_OPTIONS, {0}};
+    {"events", KEY_EVENTS, NULL, 0,
+     "A line for each application: what became of every message that came from Asterisk", 1},
+    {"json", KEY_JSON, NULL, 0, "Write the reply's body as it came", 1},
+    MANUAL_OPTIONS,
+    {0}};
 static error_t parse_option(int key, char *argument, struct argp_state *state);
 static const struct argp_child children[] = {{.argp = &client_options_parser, .group = 0}, {0}};
 static const struct argp parser = {
@@ -59,6 +70,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct nodes_options *options = state->input;
     switch (key) {
+    case KEY_EVENTS:
+        options->shows_events = true;
+        return 0;
     case KEY_JSON:
         options->is_json = true;
         return 0;
@@ -80,9 +94,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 /* How long ago the time of day was, in its two largest units. */
-static void write_since(FILE *out, const json_t *node)
+static void write_since(FILE *out, const json_t *node, const char *name)
 {
-    const char *text = json_string_value(json_object_get(node, "since"));
+    const char *text = json_string_value(json_object_get(node, name));
     struct tm utc = {0};
     const char *rest = text == NULL ? NULL : strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
     if (rest == NULL) {
@@ -117,24 +131,9 @@ static void write_text(FILE *out, const json_t *object, const char *name)
     text_write_clean(out, json_string_value(text), json_string_length(text), "");
 }
 
-static void write_name(FILE *out, const json_t *node)
+static void write_apps(FILE *out, const json_t *node, const char *name)
 {
-    write_text(out, node, "name");
-}
-
-static void write_state(FILE *out, const json_t *node)
-{
-    write_text(out, node, "state");
-}
-
-static void write_version(FILE *out, const json_t *node)
-{
-    write_text(out, node, "version");
-}
-
-static void write_apps(FILE *out, const json_t *node)
-{
-    const json_t *apps = json_object_get(node, "apps");
+    const json_t *apps = json_object_get(node, name);
     for (size_t i = 0; i < json_array_size(apps); i++) {
         const json_t *app = json_array_get(apps, i);
         fputs(i > 0 ? "," : "", out);
@@ -145,9 +144,9 @@ static void write_apps(FILE *out, const json_t *node)
     fputs(json_array_size(apps) == 0 ? "-" : "", out);
 }
 
-static void write_number(FILE *out, const json_t *node, const char *name, int decimals)
+static void write_decimals(FILE *out, const json_t *row, const char *name, int decimals)
 {
-    const json_t *number = json_object_get(node, name);
+    const json_t *number = json_object_get(row, name);
     if (json_is_number(number)) {
         fprintf(out, "%.*f", decimals, json_number_value(number));
     } else {
@@ -155,116 +154,118 @@ static void write_number(FILE *out, const json_t *node, const char *name, int de
     }
 }
 
-static void write_calls(FILE *out, const json_t *node)
+static void write_number(FILE *out, const json_t *row, const char *name)
 {
-    write_number(out, node, "calls", 0);
+    write_decimals(out, row, name, 0);
 }
 
-static void write_events(FILE *out, const json_t *node)
+static void write_rate(FILE *out, const json_t *row, const char *name)
 {
-    write_number(out, node, "events_per_s", 1);
-}
-
-static void write_commands(FILE *out, const json_t *node)
-{
-    write_number(out, node, "commands_per_s", 1);
-}
-
-static void write_under_way(FILE *out, const json_t *node)
-{
-    write_number(out, node, "under_way", 0);
+    write_decimals(out, row, name, 1);
 }
 
 /* The node's, then those of its applications that say something else. */
-static void write_errors(FILE *out, const json_t *node)
+static void write_errors(FILE *out, const json_t *node, const char *name)
 {
-    const char *of_node = json_string_value(json_object_get(node, "last_error"));
+    const char *of_node = json_string_value(json_object_get(node, name));
     const json_t *apps = json_object_get(node, "apps");
     const char *between = "";
     if (of_node != NULL) {
-        write_text(out, node, "last_error");
+        write_text(out, node, name);
         between = "; ";
     }
     for (size_t i = 0; i < json_array_size(apps); i++) {
         const json_t *app = json_array_get(apps, i);
-        const char *of_app = json_string_value(json_object_get(app, "last_error"));
+        const char *of_app = json_string_value(json_object_get(app, name));
         if (of_app != NULL && (of_node == NULL || strcmp(of_app, of_node) != 0)) {
             fputs(between, out);
             write_text(out, app, "name");
             fputs(": ", out);
-            write_text(out, app, "last_error");
+            write_text(out, app, name);
             between = "; ";
         }
     }
     fputs(*between == '\0' ? "-" : "", out);
 }
 
-static const struct column {
-    const char *heading;
-    void (*write)(FILE *out, const json_t *node);
-    bool is_number; /* set to the right */
-} columns[] = {
-    {"NODE", write_name, false},          {"STATE", write_state, false},
-    {"SINCE", write_since, false},        {"VERSION", write_version, false},
-    {"APPS", write_apps, false},          {"CALLS", write_calls, true},
-    {"EV/S", write_events, true},         {"CMD/S", write_commands, true},
-    {"UNDER WAY", write_under_way, true}, {"LAST ERROR", write_errors, false},
+static const struct table_column node_columns[] = {
+    {"NODE", "name", write_text, false},
+    {"STATE", "state", write_text, false},
+    {"SINCE", "since", write_since, false},
+    {"VERSION", "version", write_text, false},
+    {"APPS", "apps", write_apps, false},
+    {"CALLS", "calls", write_number, true},
+    {"EV/S", "events_per_s", write_rate, true},
+    {"CMD/S", "commands_per_s", write_rate, true},
+    {"UNDER WAY", "under_way", write_number, true},
+    {"LAST ERROR", "last_error", write_errors, false},
 };
-enum { COLUMNS = sizeof columns / sizeof *columns };
 
-/* Returns the cell's text for free(), the heading where `node` is NULL; NULL without memory. */
-static char *make_cell(const struct column *column, const json_t *node)
+/* --- --events: a row is an application, its node and its counters in one object */
+
+static const struct table_column events_columns[] = {
+    {"NODE", "node", write_text, false},
+    {"APP", "name", write_text, false},
+    {"RECEIVED", "received", write_number, true},
+    {"PUBLISHED", "published", write_number, true},
+    {"RESPONSES", "responses", write_number, true},
+    {"SIZE", "size", write_number, true},
+    {"UTF8", "utf8", write_number, true},
+    {"MEMORY", "memory", write_number, true},
+};
+
+/* Adds the members of `from`, where it has any. */
+static int add_members(json_t *row, json_t *from)
 {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *memory = open_memstream(&text, &length);
-    if (memory == NULL) {
-        return NULL;
-    }
-    if (node == NULL) {
-        fputs(column->heading, memory);
-    } else {
-        column->write(memory, node);
-    }
-    if (fclose(memory) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return json_is_object(from) ? json_object_update(row, from) : 0;
 }
 
-/* Writes headings and nodes; each column as wide as its widest cell. */
-static int write_table(const json_t *nodes)
+/* Returns NULL without memory. */
+static json_t *make_events_row(const json_t *node, json_t *app)
 {
-    size_t rows = json_array_size(nodes) + 1;
-    int rc = ARIZMQ_ENOMEM;
-    int widths[COLUMNS] = {0};
-    char **cells = calloc(rows * COLUMNS, sizeof *cells);
-    for (size_t i = 0; cells != NULL && i < rows * COLUMNS; i++) {
-        const json_t *node = i < COLUMNS ? NULL : json_array_get(nodes, i / COLUMNS - 1);
-        cells[i] = make_cell(&columns[i % COLUMNS], node);
-        if (cells[i] == NULL) {
-            goto cleanup;
+    json_t *events = json_object_get(app, "events");
+    json_t *name = json_object_get(node, "name");
+    json_t *row = json_object();
+    if (row == NULL || add_members(row, app) != 0 || add_members(row, events) != 0 ||
+        add_members(row, json_object_get(events, "refused")) != 0 ||
+        (name != NULL && json_object_set(row, "node", name) != 0)) {
+        json_decref(row);
+        return NULL;
+    }
+    return row;
+}
+
+/* A row for each application of each node; NULL without memory. */
+static json_t *make_events_rows(const json_t *nodes)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *node = json_array_get(nodes, i);
+        const json_t *apps = json_object_get(node, "apps");
+        for (size_t k = 0; k < json_array_size(apps); k++) {
+            json_t *row = make_events_row(node, json_array_get(apps, k));
+            if (json_array_append_new(rows, row) != 0) {
+                json_decref(rows);
+                return NULL;
+            }
         }
-        int width = (int)strlen(cells[i]);
-        widths[i % COLUMNS] = width > widths[i % COLUMNS] ? width : widths[i % COLUMNS];
     }
-    if (cells == NULL) {
-        goto cleanup;
+    return rows;
+}
+
+/* --- the reply */
+
+static int write_nodes(const json_t *nodes, bool shows_events)
+{
+    if (!shows_events) {
+        return table_write(node_columns, sizeof node_columns / sizeof node_columns[0], nodes);
     }
-    for (size_t i = 0; i < rows * COLUMNS; i++) {
-        size_t column = i % COLUMNS;
-        bool is_last = column == COLUMNS - 1;
-        int width = is_last ? 0 : widths[column];
-        printf("%*s%s", columns[column].is_number ? width : -width, cells[i],
-               is_last ? "\n" : "  ");
+    json_t *rows = make_events_rows(nodes);
+    int rc = ARIZMQ_ENOMEM;
+    if (rows != NULL) {
+        rc = table_write(events_columns, sizeof events_columns / sizeof events_columns[0], rows);
     }
-    rc = ARIZMQ_OK;
-cleanup:
-    for (size_t i = 0; cells != NULL && i < rows * COLUMNS; i++) {
-        free(cells[i]);
-    }
-    free(cells);
+    json_decref(rows);
     return rc;
 }
 
@@ -319,7 +320,7 @@ static int show_refusal(const struct client_reply *reply)
     return client_reply_exit_status(reply);
 }
 
-static int show(const char *endpoint, const struct client_reply *reply, bool is_json)
+static int show(const struct nodes_options *options, const struct client_reply *reply)
 {
     if (client_reply_exit_status(reply) != EXIT_STATUS_OK) {
         return show_refusal(reply);
@@ -331,12 +332,12 @@ static int show(const char *endpoint, const struct client_reply *reply, bool is_
     int status = EXIT_STATUS_FAILED;
     if (nodes == NULL) {
         fprintf(stderr, "arizmq: %s: the reply is not understood: its body is no list of nodes\n",
-                endpoint);
-    } else if (is_json) {
+                options->client.endpoint);
+    } else if (options->is_json) {
         fwrite(bytes, 1, length, stdout);
         fputs(bytes[length - 1] != '\n' ? "\n" : "", stdout);
         status = EXIT_STATUS_OK;
-    } else if (write_table(nodes) == ARIZMQ_OK) {
+    } else if (write_nodes(nodes, options->shows_events) == ARIZMQ_OK) {
         status = EXIT_STATUS_OK;
     } else {
         fputs("arizmq: no memory\n", stderr);
@@ -370,7 +371,7 @@ int nodes_run(int argc, char **argv)
         rc = client_exchange(&request, &reply);
     }
     if (rc == ARIZMQ_OK) {
-        status = show(options.client.endpoint, &reply, options.is_json);
+        status = show(&options, &reply);
         client_reply_release(&reply);
     } else if (rc == ARIZMQ_EINVALID) {
         status = EXIT_STATUS_USAGE;

@@ -128,7 +128,7 @@ bool fleet_set_link(struct fleet *self, unsigned node, unsigned app, enum feed_l
     uint64_t now_ns = clock_wall_ns();
     bool was_up = fleet_is_up(self, node);
 
-    if (state != FEED_LINK_UP && detail != NULL && detail[0] != '\0') {
+    if (detail != NULL && detail[0] != '\0') {
         fleet_keep_error(link, detail);
     }
     if (state != link->state) {

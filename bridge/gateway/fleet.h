@@ -17,7 +17,8 @@ enum { FLEET_ERROR_SIZE = 256 };
 struct fleet_app {
     enum feed_link state;
     uint64_t since_ns;                 /* wall clock */
-    char last_error[FLEET_ERROR_SIZE]; /* why it is or was down; "" for never */
+    char last_error[FLEET_ERROR_SIZE]; /* why it is or was down, or could not be
+                                          handed over; "" for never */
 };
 
 struct fleet_node {

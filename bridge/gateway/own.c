@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "gateway/body.h"
 #include "ops/metrics.h"
+#include "ops/tally.h"
 
 static json_t *timestamp(uint64_t wall_ns)
 {
@@ -97,7 +98,27 @@ static json_t *text_or_null(const char *text)
     return text != NULL && text[0] != '\0' ? json_string(text) : json_null();
 }
 
-static json_t *print_app(const char *name, const struct fleet_app *app)
+/* What became of the messages of one application: the one side of the identity and the other. */
+static json_t *print_events(const char *node, const char *application)
+{
+    struct tally_sums sums = {0};
+    const struct tally *tally = tally_find(node, application);
+    if (tally != NULL) {
+        tally_read(tally, &sums);
+    }
+    json_t *refused = json_object();
+    json_object_set_new(refused, "size", number(sums.value[TALLY_REFUSED_SIZE]));
+    json_object_set_new(refused, "utf8", number(sums.value[TALLY_REFUSED_UTF8]));
+    json_object_set_new(refused, "memory", number(sums.value[TALLY_REFUSED_MEMORY]));
+    json_t *events = json_object();
+    json_object_set_new(events, "received", number(sums.value[TALLY_RECEIVED]));
+    json_object_set_new(events, "published", number(sums.value[TALLY_PUBLISHED]));
+    json_object_set_new(events, "responses", number(sums.value[TALLY_RESPONSES]));
+    json_object_set_new(events, "refused", refused);
+    return events;
+}
+
+static json_t *print_app(const char *node, const char *name, const struct fleet_app *app)
 {
     static const char *const states[] = {
         [FEED_LINK_DOWN] = "down", [FEED_LINK_UP] = "up", [FEED_LINK_STANDBY] = "standby"};
@@ -106,6 +127,7 @@ static json_t *print_app(const char *name, const struct fleet_app *app)
     json_object_set_new(object, "state", json_string(states[app->state]));
     json_object_set_new(object, "since", timestamp(app->since_ns));
     json_object_set_new(object, "last_error", text_or_null(app->last_error));
+    json_object_set_new(object, "events", print_events(node, name));
     return object;
 }
 
@@ -127,7 +149,8 @@ static json_t *print_node(const struct own *self, unsigned i)
     const struct fleet_node *node = &self->fleet->nodes[i];
     json_t *apps = json_array();
     for (unsigned k = 0; k < node->config->apps_count; k++) {
-        json_array_append_new(apps, print_app(node->config->apps[k], &node->apps[k]));
+        json_array_append_new(apps,
+                              print_app(node->config->name, node->config->apps[k], &node->apps[k]));
     }
     json_t *object = json_object();
     json_object_set_new(object, "name", json_string(node->config->name));

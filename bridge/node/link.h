@@ -20,27 +20,46 @@
 #include "pipeline.h"
 
 struct link;
+struct tls_host;
 
 /* What all links share; borrowed for their life. */
 struct link_environment {
     struct lws_context *context;
+    struct lws_vhost *vhost; /* for connections without TLS */
     struct resolver *resolver;
     struct pipeline *pipeline;
     struct feed *feed; /* NULL: there is no gateway */
     const struct config *config;
 };
 
-/* A link for one application of one node, which are indexes into config->nodes and its apps;
- * `vhost` holds the node's TLS settings. All borrowed for the link's life. Returns ARIZMQ_OK or
- * ARIZMQ_ENOMEM. */
+/* A link for one application of one node, which are indexes into config->nodes and its apps; the
+ * environment is borrowed for the link's life. `tls` holds the node's TLS settings, NULL for none.
+ * Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
 int link_create(const struct link_environment *environment, unsigned node, unsigned application,
-                struct lws_vhost *vhost, struct link **out);
+                struct tls_host *tls, struct link **out);
 
 /* Ends the link at once if it has not been stopped. */
 void link_destroy(struct link **self);
 
 /* Connects, and from then on keeps trying for ever, with growing pauses. */
 void link_start(struct link *self);
+
+/* From now on the link lives by what `node` says, in place of what it was created with: the same
+ * node and application under other credentials, at another address, with other times. `node` is
+ * borrowed until the next such call or for the link's life; what was given before is not used any
+ * more.
+ *
+ * A link that is up gets a successor: a second WebSocket of the same application is opened beside
+ * the first. Once it is up, Asterisk sends it all that is new, and the first is kept until its late
+ * events and answers are in, and then closed. Nothing is lost or doubled; the subscribers see
+ * ArizmqNodeConnected with "handover": true, no ArizmqNodeDisconnected and no ArizmqGap. As long as
+ * the successor cannot connect the first goes on, and the successor is tried again for ever. If the
+ * first ends meanwhile, that is an end like any other. A link that is not up connects in the new
+ * way as soon as it connects.
+ *
+ * A hand-over that is under way is replaced by a later one. Returns ARIZMQ_OK; or ARIZMQ_ENOMEM,
+ * and then nothing has changed. */
+int link_hand_over(struct link *self, const struct config_node *node, struct tls_host *tls);
 
 /* Begins the planned end: device-state unsubscription, closing handshake; what is still on its way
  * is published. */
@@ -51,8 +70,8 @@ void link_abort(struct link *self);
 
 bool link_is_stopped(const struct link *self);
 
-/* Sends the RESTRequest of command `number` (gateway/post.h); feed_answer() will tell what became of
- * it. Returns ARIZMQ_OK; or ARIZMQ_E… where it was not sent, and then nothing will be told. */
+/* Sends the RESTRequest of command `number` (gateway/post.h); feed_answer() will tell what became
+ * of it. Returns ARIZMQ_OK; or ARIZMQ_E… where it was not sent, and then nothing will be told. */
 int link_send_command(struct link *self, uint64_t number, const char *text, size_t length);
 
 #endif

@@ -60,37 +60,38 @@ static void on_standby(lws_sorted_usec_list_t *sul)
     struct link *link = lws_container_of(sul, struct link, timer);
     if (link->node->on_replaced == CONFIG_ON_REPLACED_RECONNECT) {
         link_connect(link);
-    } else if (rest_send(&link->target, "GET", link->application_path,
+    } else if (rest_send(&link->way.target, "GET", link->way.application_path,
                          link->node->connect_timeout_ms, on_asked_if_free, link,
                          &link->rest) != ARIZMQ_OK) {
         standby_later(link);
     }
 }
 
-static void enter_standby(struct link *link)
+void link_close_stand_by(struct link *self)
 {
-    link_set_state(link, LINK_STANDBY);
-    switch (link->node->on_replaced) {
+    link_successor_adopt(self);
+    link_set_state(self, LINK_STANDBY);
+    switch (self->node->on_replaced) {
     case CONFIG_ON_REPLACED_STANDBY:
         log_warning("standby",
                     "%s: another client has taken the application; staying away until "
                     "restarted (on_replaced: standby)",
-                    link->label);
+                    self->label);
         return;
     case CONFIG_ON_REPLACED_WHEN_FREE:
         log_warning("standby",
                     "%s: another client has taken the application; asking every %u ms "
                     "whether it is free (on_replaced: when_free)",
-                    link->label, link->node->replaced_retry_ms);
+                    self->label, self->node->replaced_retry_ms);
         break;
     case CONFIG_ON_REPLACED_RECONNECT:
         log_warning("standby",
                     "%s: another client has taken the application; taking it back in "
                     "%u ms (on_replaced: reconnect)",
-                    link->label, link->node->replaced_retry_ms);
+                    self->label, self->node->replaced_retry_ms);
         break;
     }
-    standby_later(link);
+    standby_later(self);
 }
 
 /* The connection is gone. It is told only now, so that the last events come before it. */
@@ -103,7 +104,7 @@ static void closed(struct link *link)
     if (link->is_stopping || link->reason == LINK_STOPPING) {
         link_set_state(link, LINK_STOPPED);
     } else if (link->reason == LINK_REPLACED) {
-        enter_standby(link);
+        link_close_stand_by(link);
     } else {
         link_retry_later(link, false);
     }
@@ -160,6 +161,7 @@ void link_quiet(struct link *self)
 
 void link_close(struct link *self, enum link_reason reason, const char *detail)
 {
+    link_successor_halt(self);
     link_set_state(self, LINK_CLOSING);
     self->reason = self->is_replaced && reason != LINK_STOPPING ? LINK_REPLACED : reason;
     self->close_detail = detail;
@@ -170,9 +172,9 @@ void link_close(struct link *self, enum link_reason reason, const char *detail)
         link_publish_disconnected(self, self->reason, detail);
         self->is_told = true;
     }
-    /* What was taken over belongs to another client: its subscriptions are not touched. */
-    if (!self->hears_all || self->is_replaced ||
-        rest_send(&self->target, "DELETE", self->unsubscribe_path, UNSUBSCRIBE_TIMEOUT_MS,
+    /* What was taken over belongs to another connection: its subscriptions are not touched. */
+    if (!self->way.hears_all || self->is_replaced || self->is_taken_by_own ||
+        rest_send(&self->way.target, "DELETE", self->way.unsubscribe_path, UNSUBSCRIBE_TIMEOUT_MS,
                   on_unsubscribed, self, &self->rest) != ARIZMQ_OK) {
         close_handshake(self);
     }
@@ -180,6 +182,7 @@ void link_close(struct link *self, enum link_reason reason, const char *detail)
 
 void link_close_lost(struct link *self, enum link_reason reason, const char *detail)
 {
+    link_successor_halt(self);
     link_quiet(self);
     self->reason = self->is_replaced ? LINK_REPLACED : reason;
     self->close_detail = detail;
@@ -188,6 +191,7 @@ void link_close_lost(struct link *self, enum link_reason reason, const char *det
 
 void link_abort(struct link *self)
 {
+    link_leaving_abort(self);
     if (self->state == LINK_CLOSING) {
         link_quiet(self);
         give_up(self);
@@ -213,6 +217,7 @@ void link_close_replaced(struct link *self)
 {
     metrics_add(METRIC_REPLACED, 1);
     self->is_replaced = true;
+    link_successor_halt(self);
     link_mark_incomplete(self);
     if (self->state == LINK_UP) {
         close_later(self, REPLACED_LINGER_MS, on_replaced);

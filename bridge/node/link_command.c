@@ -39,7 +39,7 @@ int link_send_command(struct link *self, uint64_t number, const char *text, size
     return ARIZMQ_OK;
 }
 
-static void hand_over(struct link *link, uint64_t number, const struct event *event)
+static void hand_on(struct link *link, uint64_t number, const struct event *event)
 {
     /* The padding is what the command thread's scan reads, too. */
     char *text = calloc(1, event->text.length + SCAN_PADDING);
@@ -53,8 +53,8 @@ static void hand_over(struct link *link, uint64_t number, const struct event *ev
     feed_answer(link->environment->feed, number, text, event->text.length, true);
 }
 
-bool link_command_takes_response(struct link *self, const struct span *request_id,
-                                 const struct event *event)
+bool link_command_takes_response(struct link *self, struct link_command **commands,
+                                 const struct span *request_id, const struct event *event)
 {
     static const char prefix[] = POST_ID_PREFIX;
     size_t used = sizeof prefix - 1;
@@ -68,23 +68,23 @@ bool link_command_takes_response(struct link *self, const struct span *request_i
     }
     uint64_t number = strtoull(digits, NULL, 10);
     struct link_command *command = NULL;
-    DL_SEARCH_SCALAR(self->commands, command, number, number);
+    DL_SEARCH_SCALAR(*commands, command, number, number);
     if (command == NULL) {
         return false; /* somebody else's, with an id like ours */
     }
-    DL_DELETE(self->commands, command);
+    DL_DELETE(*commands, command);
     free(command);
-    hand_over(self, number, event);
+    hand_on(self, number, event);
     return true;
 }
 
-void link_drop_commands(struct link *self)
+void link_drop_commands(struct link *self, struct link_command **commands)
 {
     struct link_command *command = NULL;
     struct link_command *next = NULL;
-    DL_FOREACH_SAFE(self->commands, command, next)
+    DL_FOREACH_SAFE(*commands, command, next)
     {
-        DL_DELETE(self->commands, command);
+        DL_DELETE(*commands, command);
         feed_answer(self->environment->feed, command->number, NULL, 0, true);
         free(command);
     }

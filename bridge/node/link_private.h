@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * What the parts of a link share: link.c (connect, lose, wait), link_watch.c (is it alive),
- * link_subscribe.c (does it hear all it should), link_close.c (how to leave) and link_tell.c (what
- * others are told of it).
+ * link_subscribe.c (does it hear all it should), link_close.c (how to leave), link_tell.c (what
+ * others are told of it), link_successor.c (a second connection beside the first) and
+ * link_leaving.c (the first, once the second is up).
  */
 #ifndef ARIZMQ_NODE_LINK_PRIVATE_H
 #define ARIZMQ_NODE_LINK_PRIVATE_H
 
+#include "node/dial.h"
 #include "node/link.h"
+#include "node/link_way.h"
 #include "node/rest.h"
 #include "node/ws.h"
 
 enum link_state {
     LINK_IDLE,
-    LINK_RESOLVING,  /* asking for the host's addresses */
-    LINK_CONNECTING, /* TCP, TLS, handshake */
+    LINK_CONNECTING, /* name, TCP, TLS, handshake */
     LINK_UP,         /* events may come */
     LINK_CLOSING,    /* leaving in an orderly way */
     LINK_WAITING,    /* the pause before the next attempt */
@@ -39,25 +41,17 @@ enum { LINK_RETRY_STEPS_MAX = 24 };
 struct link {
     const struct link_environment *environment;
     const struct config_node *node;
-    const char *application;
+    char *node_name;
+    char *application;
     unsigned node_index;
     unsigned application_index;
-    char *label;            /* NODE/APPLICATION, for the log */
-    char *events_path;      /* of the WebSocket, with its query */
-    char *application_path; /* /ari/applications/NAME */
-    char *subscribe_path;   /* its subscription to everything */
-    char *unsubscribe_path; /* its subscription to device states */
-    char *authorization;
-    bool hears_all; /* this application has subscribe_all */
-    struct target target;
+    char *label; /* NODE/APPLICATION, for the log */
+    struct link_way way;
     struct pipeline_source source;
 
     enum link_state state;
     lws_sorted_usec_list_t timer; /* what the state waits for */
-    struct resolve_question *question;
-    struct resolve_answer addresses;
-    unsigned address_next;  /* of addresses, to be tried next */
-    uint64_t connect_by_ms; /* monotonic: the end of this attempt */
+    struct dial dial;
     struct ws *ws;
     struct rest_request *rest;
 
@@ -95,6 +89,12 @@ struct link {
     bool is_stopping; /* whatever the reason, it will not connect again */
     lws_sorted_usec_list_t close_timer;
 
+    /* link_successor.c, link_leaving.c */
+    struct link_successor *successor; /* NULL: none is wanted */
+    struct link_leaving *leaving;     /* utlist, the oldest first */
+    unsigned leaving_count;
+    bool is_taken_by_own; /* the application went to a successor that was then lost */
+
     /* link_tell.c */
     enum feed_link told; /* what the command thread knows; at first it takes links to be down */
     char told_detail[FEED_DETAIL_MAX + 1];
@@ -111,6 +111,23 @@ void link_connect(struct link *self);
 /* From the last bytes heard on events may be missing, unless they may be since earlier. */
 void link_mark_incomplete(struct link *self);
 
+/* What came over any of the link's connections: published. */
+void link_take_message(struct link *self, const struct pipeline_source *source, const char *text,
+                       size_t length, uint64_t received_ns);
+void link_take_refused(struct link *self, enum ws_refusal why, uint64_t length);
+
+/* The link has a connection from now on, over `way`: `ws`, whose handler it becomes. */
+void link_set_up(struct link *self, struct ws *ws, unsigned attempt, bool is_handover);
+
+/* The request_id of a RESTResponse; false where it has none that could be ours. */
+bool link_response_id(const struct event *event, struct span *out);
+
+/* Whether an ApplicationReplaced is of this link's application. */
+bool link_is_of_application(const struct link *self, const struct event *event);
+
+/* The pauses between attempts, as the node now has them. */
+void link_prepare_retry(struct link *self);
+
 /* --- link_tell.c */
 
 void link_set_state(struct link *self, enum link_state state);
@@ -118,7 +135,10 @@ void link_set_state(struct link *self, enum link_state state);
 /* Tells the command thread that the link is not connected, and why, unless it knows. */
 void link_tell_down(struct link *self, const char *detail);
 
-/* The same, with the reason's word before the detail. */
+/* Tells the command thread why a hand-over has not come about; the link is up all the same. */
+void link_tell_handover(struct link *self, const char *detail);
+
+/* As link_tell_down(), with the reason's word before the detail. */
 void link_tell_end(struct link *self, enum link_reason reason, const char *detail);
 
 /* Publishes ArizmqNodeDisconnected. */
@@ -137,13 +157,13 @@ bool link_watch_takes_response(const struct link *self, const struct span *reque
 
 /* --- link_command.c; link_send_command() is in link.h */
 
-/* Whether `event`, a RESTResponse with this request_id, answers one of the commands sent here; then
- * the command thread has it. */
-bool link_command_takes_response(struct link *self, const struct span *request_id,
-                                 const struct event *event);
+/* Whether `event`, a RESTResponse with this request_id, answers one of `commands`, which were sent
+ * over the connection that it came from; then the command thread has it. */
+bool link_command_takes_response(struct link *self, struct link_command **commands,
+                                 const struct span *request_id, const struct event *event);
 
 /* The connection has ended: what is not answered will never be. */
-void link_drop_commands(struct link *self);
+void link_drop_commands(struct link *self, struct link_command **commands);
 
 /* --- link_subscribe.c */
 
@@ -151,6 +171,10 @@ void link_drop_commands(struct link *self);
  * it should. */
 void link_subscribe_start(struct link *self);
 void link_subscribe_stop(struct link *self);
+
+/* Events may be missing from then on (wall clock), but for what came since the link is up: told now
+ * where it is up, else with its next connect. */
+void link_missed_since(struct link *self, uint64_t since_ns);
 
 /* --- link_close.c */
 
@@ -166,10 +190,45 @@ void link_close_lost(struct link *self, enum link_reason reason, const char *det
 /* The WebSocket has ended while LINK_CLOSING. */
 void link_close_ended(struct link *self);
 
+/* Stands by with the way as it now is. */
+void link_close_stand_by(struct link *self);
+
 /* Stops every timer and request that belongs to a connection, made or ending. */
 void link_quiet(struct link *self);
 
 /* Another client has taken the application: leaves it to that client. */
 void link_close_replaced(struct link *self);
+
+/* --- link_successor.c; link_hand_over() is in link.h */
+
+/* The link has no connection that a successor could take over from: its attempt is given up. The
+ * way remains, for link_successor_adopt(). */
+void link_successor_halt(struct link *self);
+
+/* The successor's way, if there is one, becomes the link's. There must be no connection. */
+void link_successor_adopt(struct link *self);
+
+void link_successor_destroy(struct link *self);
+
+/* The application was replaced on the link's connection. Whether it is the successor's doing, as
+ * far as can be known now. */
+bool link_successor_takes_replaced(struct link *self);
+
+/* --- link_leaving.c */
+
+/* Room for one connection that leaves, so that leaving cannot fail. NULL without memory. */
+struct link_leaving *link_leaving_create(struct link *link);
+
+/* Takes the link's connection from it, together with its way and the commands sent over it.
+ * `is_replaced`: ApplicationReplaced has come over it already. */
+void link_leaving_begin(struct link_leaving *self, bool is_replaced);
+
+/* As many as there may be are leaving: none must be begun now. */
+bool link_leaving_is_full(const struct link *link);
+
+/* The link is being stopped: those that leave do it now. */
+void link_leaving_hurry(struct link *link);
+/* They are ended at once. */
+void link_leaving_abort(struct link *link);
 
 #endif

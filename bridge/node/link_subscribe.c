@@ -32,14 +32,26 @@ static void publish_gap(struct link *link, const char *reason)
     clock_format_timestamp(link->complete_until_ns, from);
     clock_format_timestamp(now, to);
     link->complete_until_ns = 0;
-    json_t *json = own_event_create("ArizmqGap", link->application, link->node->name, now);
+    json_t *json = own_event_create("ArizmqGap", link->application, link->node_name, now);
     json_object_set_new(json, "from", json_string(from));
     json_object_set_new(json, "to", json_string(to));
     json_object_set_new(json, "reason", json_string(reason));
     metrics_add(METRIC_GAPS, 1);
     log_warning("gap", "%s: events between %s and %s may be missing (%s)", link->label, from, to,
                 reason);
-    pipeline_publish_own(link->environment->pipeline, link->node->name, json);
+    pipeline_publish_own(link->environment->pipeline, link->node_name, json);
+}
+
+void link_missed_since(struct link *self, uint64_t since_ns)
+{
+    /* Where a gap is open already, it will be told when it ends. */
+    bool is_open = self->complete_until_ns != 0;
+    if (!is_open || since_ns < self->complete_until_ns) {
+        self->complete_until_ns = since_ns;
+    }
+    if (!is_open && self->state == LINK_UP) {
+        publish_gap(self, "reconnect");
+    }
 }
 
 /* Asterisk names the topic of all channels __AST_CHANNEL_ALL_TOPIC, and so on. */
@@ -112,8 +124,8 @@ static void on_mended(void *owner, const struct rest_answer *answer)
 
 static void mend(struct link *link)
 {
-    if (rest_send(&link->target, "POST", link->subscribe_path, link->node->connect_timeout_ms,
-                  on_mended, link, &link->rest) != ARIZMQ_OK) {
+    if (rest_send(&link->way.target, "POST", link->way.subscribe_path,
+                  link->node->connect_timeout_ms, on_mended, link, &link->rest) != ARIZMQ_OK) {
         check_failed(link, "subscribing to everything",
                      &(struct rest_answer){.error = "no memory"});
     }
@@ -133,8 +145,8 @@ static void on_checked(void *owner, const struct rest_answer *answer)
 
 static void check(struct link *link)
 {
-    if (rest_send(&link->target, "GET", link->application_path, link->node->connect_timeout_ms,
-                  on_checked, link, &link->rest) != ARIZMQ_OK) {
+    if (rest_send(&link->way.target, "GET", link->way.application_path,
+                  link->node->connect_timeout_ms, on_checked, link, &link->rest) != ARIZMQ_OK) {
         check_failed(link, "reading the application's subscriptions",
                      &(struct rest_answer){.error = "no memory"});
     }
@@ -144,7 +156,7 @@ void link_subscribe_start(struct link *self)
 {
     self->opened_wall_ns = clock_wall_ns();
     publish_gap(self, "reconnect");
-    if (self->hears_all) {
+    if (self->way.hears_all) {
         check(self);
     }
 }

@@ -42,6 +42,13 @@ void link_tell_down(struct link *self, const char *detail)
     tell(self, FEED_LINK_DOWN, detail);
 }
 
+void link_tell_handover(struct link *self, const char *detail)
+{
+    char text[sizeof self->told_detail];
+    snprintf(text, sizeof text, "hand-over: %s", detail);
+    tell(self, FEED_LINK_UP, text);
+}
+
 void link_tell_end(struct link *self, enum link_reason reason, const char *detail)
 {
     char text[sizeof self->told_detail];
@@ -63,7 +70,7 @@ void link_set_state(struct link *self, enum link_state state)
     }
     self->state = state;
     if (state != LINK_UP && state != LINK_CLOSING) {
-        link_drop_commands(self);
+        link_drop_commands(self, &self->commands);
     }
     if (state == LINK_UP) {
         tell(self, FEED_LINK_UP, "");
@@ -83,9 +90,9 @@ void link_publish_disconnected(struct link *self, enum link_reason reason, const
     if (clock_monotonic_ms() - self->up_since_ms > self->retry_delay_ms) {
         self->retry_count = 0;
     }
-    json_t *json = own_event_create("ArizmqNodeDisconnected", self->application, self->node->name,
+    json_t *json = own_event_create("ArizmqNodeDisconnected", self->application, self->node_name,
                                     clock_wall_ns());
     json_object_set_new(json, "reason", json_string(reason_words[reason]));
     json_object_set_new(json, "detail", json_string(detail));
-    pipeline_publish_own(self->environment->pipeline, self->node->name, json);
+    pipeline_publish_own(self->environment->pipeline, self->node_name, json);
 }

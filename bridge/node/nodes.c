@@ -12,6 +12,7 @@
 #include "arizmq/error.h"
 #include "node/link.h"
 #include "node/rest.h"
+#include "node/tls_host.h"
 #include "node/ws.h"
 #include "ops/metrics.h"
 
@@ -31,33 +32,12 @@ struct nodes {
     struct link **links;
 };
 
-static struct lws_vhost *create_tls_vhost(struct lws_context *context,
-                                          const struct config_node *node)
-{
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN,
-        .vhost_name = node->name,
-        .pprotocols = nodes_protocols,
-        .client_ssl_ca_filepath = node->tls.ca_file,
-        .client_ssl_cert_filepath = node->tls.cert_file,
-        .client_ssl_private_key_filepath = node->tls.key_file,
-        /* A private CA is the only one that may vouch for the node. */
-        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
-                   (node->tls.ca_file != NULL ? LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS : 0),
-    };
-    struct lws_vhost *vhost = lws_create_vhost(context, &info);
-    if (vhost != NULL && lws_init_vhost_client_ssl(&info, vhost) != 0) {
-        return NULL; /* the context frees the vhost */
-    }
-    return vhost;
-}
-
-static int create_links(struct nodes *nodes, unsigned node, struct lws_vhost *vhost)
+static int create_links(struct nodes *nodes, unsigned node, struct tls_host *tls)
 {
     nodes->of_node[node].first = nodes->links_count;
     for (unsigned i = 0; i < nodes->environment.config->nodes[node].apps_count; i++) {
         int result =
-            link_create(&nodes->environment, node, i, vhost, &nodes->links[nodes->links_count]);
+            link_create(&nodes->environment, node, i, tls, &nodes->links[nodes->links_count]);
         if (result != ARIZMQ_OK) {
             return result;
         }
@@ -67,24 +47,26 @@ static int create_links(struct nodes *nodes, unsigned node, struct lws_vhost *vh
     return ARIZMQ_OK;
 }
 
-static int create_node(struct nodes *nodes, unsigned index, struct lws_vhost *plain, char *error,
-                       size_t error_size)
+/* NULL where the node uses no TLS. */
+static int create_tls(const struct nodes *nodes, const struct config_node *node,
+                      struct tls_host **out, char *error, size_t error_size)
+{
+    *out = NULL;
+    return node->use_tls ? tls_host_create(nodes->environment.context, node, nodes_protocols, out,
+                                           error, error_size)
+                         : ARIZMQ_OK;
+}
+
+static int create_node(struct nodes *nodes, unsigned index, char *error, size_t error_size)
 {
     const struct config_node *node = &nodes->environment.config->nodes[index];
-    struct lws_vhost *vhost = plain;
-    if (node->use_tls) {
-        vhost = create_tls_vhost(nodes->environment.context, node);
-        if (vhost == NULL) {
-            snprintf(error, error_size,
-                     "node %s: its TLS files cannot be used: ca_file %s, cert_file %s, key_file "
-                     "%s; they must be readable PEM files that belong together",
-                     node->name, node->tls.ca_file != NULL ? node->tls.ca_file : "(none)",
-                     node->tls.cert_file != NULL ? node->tls.cert_file : "(none)",
-                     node->tls.key_file != NULL ? node->tls.key_file : "(none)");
-            return ARIZMQ_EINVALID;
-        }
+    struct tls_host *tls = NULL;
+    int result = create_tls(nodes, node, &tls, error, error_size);
+    if (result != ARIZMQ_OK) {
+        return result;
     }
-    int result = create_links(nodes, index, vhost);
+    result = create_links(nodes, index, tls);
+    tls_host_release(&tls);
     if (result != ARIZMQ_OK) {
         snprintf(error, error_size, "node %s: no memory for its links", node->name);
     }
@@ -102,6 +84,7 @@ int nodes_create(struct lws_context *context, struct lws_vhost *plain, const str
     struct nodes *nodes = calloc(1, sizeof *nodes);
     if (nodes != NULL) {
         nodes->environment = (struct link_environment){.context = context,
+                                                       .vhost = plain,
                                                        .resolver = resolver_create(context),
                                                        .pipeline = pipeline,
                                                        .feed = feed,
@@ -116,7 +99,7 @@ int nodes_create(struct lws_context *context, struct lws_vhost *plain, const str
         return ARIZMQ_ENOMEM;
     }
     for (unsigned i = 0; i < config->nodes_count; i++) {
-        int result = create_node(nodes, i, plain, error, error_size);
+        int result = create_node(nodes, i, error, error_size);
         if (result != ARIZMQ_OK) {
             nodes_destroy(&nodes);
             return result;
@@ -148,6 +131,22 @@ void nodes_start(struct nodes *self)
     for (unsigned i = 0; i < self->links_count; i++) {
         link_start(self->links[i]);
     }
+}
+
+int nodes_hand_over(struct nodes *self, unsigned node, const struct config_node *to, char *error,
+                    size_t error_size)
+{
+    struct tls_host *tls = NULL;
+    int result = create_tls(self, to, &tls, error, error_size);
+    const struct node_links *links = &self->of_node[node];
+    for (unsigned i = 0; result == ARIZMQ_OK && i < links->count; i++) {
+        result = link_hand_over(self->links[links->first + i], to, tls);
+        if (result != ARIZMQ_OK) {
+            snprintf(error, error_size, "node %s: no memory for another connection", to->name);
+        }
+    }
+    tls_host_release(&tls);
+    return result;
 }
 
 void nodes_stop(struct nodes *self)

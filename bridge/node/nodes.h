@@ -34,6 +34,14 @@ void nodes_destroy(struct nodes **self);
 
 void nodes_start(struct nodes *self);
 
+/* From now on the links of config->nodes[node] live by what `to` says, which is borrowed: those
+ * that are up are handed over to new connections without losing an event, see link_hand_over().
+ * Returns ARIZMQ_OK; or ARIZMQ_EINVALID where the TLS files of `to` cannot be used, or
+ * ARIZMQ_ENOMEM, with one line in error[error_size]: then a link that had been told already goes on
+ * by `to`, the others as they were. */
+int nodes_hand_over(struct nodes *self, unsigned node, const struct config_node *to, char *error,
+                    size_t error_size);
+
 /* Begins the planned end of every link. */
 void nodes_stop(struct nodes *self);
 /* What has not stopped by now ends at once. */

@@ -86,6 +86,12 @@ int ws_open(const struct target *target, const char *path, const struct ws_handl
     return ARIZMQ_OK;
 }
 
+void ws_set_handler(struct ws *self, const struct ws_handler *handler, void *owner)
+{
+    self->handler = handler;
+    self->owner = owner;
+}
+
 void ws_set_open(struct ws *self)
 {
     self->is_open = true;

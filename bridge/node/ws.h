@@ -56,6 +56,9 @@ struct ws_handler {
 int ws_open(const struct target *target, const char *path, const struct ws_handler *handler,
             void *owner, struct ws **out);
 
+/* What comes from now on goes to another handler. */
+void ws_set_handler(struct ws *self, const struct ws_handler *handler, void *owner);
+
 /* Queues a text frame. Returns ARIZMQ_OK, ARIZMQ_ECLOSED before it is open or after a close, or
  * ARIZMQ_ETOOLARGE if too many frames wait already. */
 int ws_send_text(struct ws *self, const char *text, size_t length);

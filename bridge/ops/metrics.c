@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
+#include "ops/tally.h"
+
 static _Atomic uint64_t values[METRICS_COUNT];
 
 struct description {
@@ -50,5 +52,6 @@ void metrics_write(FILE *out)
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", about->name, about->help,
                 about->name, about->type, about->name, metrics_get((enum metric)i));
     }
+    tally_write(out);
     fputs("# EOF\n", out);
 }

@@ -62,6 +62,12 @@
     X(CONNECTS_REFUSED, counter, "arizmq_connects_refused_total",                                  \
       "Attempts that Asterisk answered with something other than 101")                             \
     X(DISCONNECTS, counter, "arizmq_disconnects_total", "Established links that ended")            \
+    X(HANDOVERS, counter, "arizmq_handovers_total",                                                \
+      "Connections that took over from one that was still open")                                   \
+    X(HANDOVERS_FAILED, counter, "arizmq_handovers_failed_total",                                  \
+      "Attempts to open such a connection that failed")                                            \
+    X(LINKS_LEAVING, gauge, "arizmq_links_leaving",                                                \
+      "Connections that were taken over from and are not closed yet")                              \
     X(LIVENESS_FAILURES, counter, "arizmq_liveness_failures_total",                                \
       "Links closed because nothing was heard within liveness_ms")                                 \
     X(FRAMES_STALLED, counter, "arizmq_frames_stalled_total",                                      \
@@ -142,7 +148,17 @@
     X(ONCE_EVICTED, counter, "arizmq_once_evicted_total",                                          \
       "Request ids forgotten within gateway.once_window_ms because a bound was reached")           \
     X(ONCE_INCOMPLETE, counter, "arizmq_once_incomplete_total",                                    \
-      "Replies not stored whole: a body larger than gateway.once_max_bytes, or no memory")
+      "Replies not stored whole: a body larger than gateway.once_max_bytes, or no memory")         \
+    X(HISTORY_EVENTS, gauge, "arizmq_history_events", "Events kept in memory")                     \
+    X(HISTORY_BYTES, gauge, "arizmq_history_bytes", "Memory that they take, with all it costs")    \
+    X(HISTORY_MAX_BYTES, gauge, "arizmq_history_max_bytes", "history.max_bytes")                   \
+    X(HISTORY_MAX_AGE_MS, gauge, "arizmq_history_max_age_ms", "history.max_age_ms")                \
+    X(HISTORY_OLDEST, gauge, "arizmq_history_oldest_seq",                                          \
+      "Number of the oldest event kept; one more than arizmq_seq where none is")                   \
+    X(HISTORY_TRIMMED, counter, "arizmq_history_trimmed_total",                                    \
+      "Events that left history because of its bounds")                                            \
+    X(HISTORY_HOLES, counter, "arizmq_history_holes_total",                                        \
+      "Events published and not kept: larger than history.max_bytes allows, or no memory")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };
@@ -156,7 +172,8 @@ void metrics_add_shared(enum metric metric, uint64_t amount);
 
 uint64_t metrics_get(enum metric metric);
 
-/* Writes all of them in Prometheus's text format (version 0.0.4), and a last line "# EOF". */
+/* Writes all of them, and the tallies of the links (ops/tally.h), in Prometheus's text format
+ * (version 0.0.4), and a last line "# EOF". */
 void metrics_write(FILE *out);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * One XPUB socket and its topic template. The pipeline hands it every event; it writes the topics,
- * counts, stamps and sends. It never waits for a subscriber and never copies an event's bytes.
+ * counts, stamps, puts into history and sends. It never waits for a subscriber and never copies an
+ * event's bytes.
  */
 #include "publish/view.h"
 
@@ -23,6 +24,8 @@ enum {
 struct view {
     const struct config_publish *config;
     uint64_t epoch;
+    struct history *history; /* NULL: there is none */
+    int number;              /* in history; -1: not kept there */
     zsock_t *socket;
     void *handle; /* the libzmq socket within */
     struct topic_template template;
@@ -52,7 +55,7 @@ static int view_bind(struct view *view)
 }
 
 int view_create(const struct config_publish *config, const struct config_limits *limits,
-                uint64_t epoch, struct view **out)
+                uint64_t epoch, struct history *history, struct view **out)
 {
     struct view *view = calloc(1, sizeof *view);
     if (view == NULL) {
@@ -60,6 +63,7 @@ int view_create(const struct config_publish *config, const struct config_limits 
     }
     view->config = config;
     view->epoch = epoch;
+    view->number = -1;
     const char *topic = config->topic != NULL ? config->topic : config_view_topic(config->view);
     int result = topic_template_compile(topic, &view->template);
     if (result == ARIZMQ_OK) {
@@ -72,6 +76,8 @@ int view_create(const struct config_publish *config, const struct config_limits 
         errno = bind_error;
         return result;
     }
+    view->history = history;
+    view->number = history_add_view(history, view_name(view), config->endpoint);
     *out = view;
     return ARIZMQ_OK;
 }
@@ -81,6 +87,7 @@ void view_destroy(struct view **self, int linger_ms)
     if (*self == NULL) {
         return;
     }
+    history_end_view((*self)->history, (*self)->number);
     if ((*self)->socket != NULL) {
         zsock_set_linger((*self)->socket, linger_ms);
         zsock_destroy(&(*self)->socket);
@@ -153,6 +160,7 @@ static void view_publish_one(struct view *view, const struct event *event,
         .counts = view->template.count + 1,
     };
     counters_count(view->counters, &topic, stamp.count);
+    history_add(view->history, view->number, &topic, stamp.count, stamp.counts);
     zmq_msg_t shared;
     zmq_msg_init(&shared);
     if (payload == NULL || zmq_msg_copy(&shared, payload) != 0) {

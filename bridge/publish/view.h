@@ -10,16 +10,17 @@
 #include <zmq.h>
 
 #include "event/event.h"
+#include "keep/history.h"
 #include "ops/config.h"
 #include "publish/counters.h"
 
 struct view;
 
-/* Binds the socket of `config`, which is borrowed for the view's life. Returns ARIZMQ_OK;
- * ARIZMQ_EINVALID if the topic template is none; ARIZMQ_EIO if the endpoint cannot be bound (errno
- * tells why); ARIZMQ_ENOMEM. */
+/* Binds the socket of `config`, which is borrowed for the view's life, as is `history` (NULL: there
+ * is none), where the view gets a number. Returns ARIZMQ_OK; ARIZMQ_EINVALID if the topic template
+ * is none; ARIZMQ_EIO if the endpoint cannot be bound (errno tells why); ARIZMQ_ENOMEM. */
 int view_create(const struct config_publish *config, const struct config_limits *limits,
-                uint64_t epoch, struct view **out);
+                uint64_t epoch, struct history *history, struct view **out);
 
 /* Closes the socket; what subscribers have not been sent yet gets up to `linger_ms`. */
 void view_destroy(struct view **self, int linger_ms);
@@ -30,8 +31,9 @@ const char *view_name(const struct view *self);
 /* The address that was bound; tells the port where the configuration left it to the system. */
 const char *view_endpoint(const struct view *self);
 
-/* Publishes `event` as this view does: one message, or one for each object. `payload` holds the
- * event's bytes; libzmq shares them between messages, nothing is copied. Where
+/* Publishes `event` as this view does: one message, or one for each object; each is put into
+ * history, where the pipeline has begun the event, before it is sent. `payload` holds the event's
+ * bytes; libzmq shares them between messages, nothing is copied. Where
  * `payload` is NULL (there was no memory for it) the messages are counted and not sent, so that the
  * next ones show every subscriber that something is missing. Never waits: what a slow
  * subscriber has no room for, libzmq drops for that subscriber alone, and the stamps show it. */

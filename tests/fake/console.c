@@ -88,7 +88,7 @@ bool console_parse_number(const char *word, unsigned long max, unsigned long *ou
 static const struct console_command *command_find(const char *verb)
 {
     const struct console_command *lists[] = {console_session_commands, console_server_commands,
-                                             console_rest_commands};
+                                             console_rest_commands, console_flood_commands};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (const struct console_command *each = lists[i]; each->verb; each++) {
             if (strcmp(each->verb, verb) == 0) {

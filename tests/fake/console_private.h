@@ -18,6 +18,7 @@ struct console_command {
 extern const struct console_command console_session_commands[]; /* commands_session.c */
 extern const struct console_command console_server_commands[];  /* commands_server.c */
 extern const struct console_command console_rest_commands[];    /* commands_rest.c */
+extern const struct console_command console_flood_commands[];   /* flood.c */
 
 void console_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void console_done(void); /* "ok" and nothing more */

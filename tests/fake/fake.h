@@ -6,8 +6,8 @@
  * Files: fake_asterisk.c (start), http.c (requests and upgrades, by libwebsockets), http_response.c
  * (responses on the wire), rest.c and objects.c (what a
  * request does), application.c (Stasis applications),
- * session.c (one WebSocket after its upgrade), play.c (recordings), console.c and commands_*.c (the
- * script).
+ * session.c (one WebSocket after its upgrade), play.c (recordings), flood.c (numbered events),
+ * console.c and commands_*.c (the script).
  */
 #ifndef ARIZMQ_FAKE_FAKE_H
 #define ARIZMQ_FAKE_FAKE_H
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 #include <libwebsockets.h>
@@ -92,6 +93,9 @@ struct fake {
     struct connection *stalled; /* utlist: whose answers wait for `rest-resume` */
     int upgrade_status;         /* 0: upgrades are accepted */
     bool upgrade_status_is_html;
+    struct flood *flood;                /* NULL: none is under way */
+    struct flood_source *flood_sources; /* utlist: the applications that ever were flooded */
+    FILE *truth;                        /* what became of the flood's events; NULL: no log */
     bool swallows_answers; /* RESTResponses are filtered out, as an eventFilter may do */
     bool is_quitting;
     struct fake_stats stats;
@@ -307,6 +311,17 @@ void session_stall(struct session *session);
 void session_resume(struct session *session);
 /* Writes what can be written; to be called after anything was queued. */
 void session_flush(struct session *session);
+
+/* ---- flood.c ---- */
+
+struct flood;
+struct flood_source;
+
+/* Ends what is under way and frees all of it. */
+void flood_forget(struct fake *fake);
+/* Adds the channels or bridges of the flood's calls that are alive now. */
+void flood_list_channels(const struct fake *fake, json_t *out);
+void flood_list_bridges(const struct fake *fake, json_t *out);
 
 /* ---- play.c ---- */
 

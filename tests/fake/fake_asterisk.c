@@ -259,6 +259,7 @@ int main(int argc, char **argv)
     fflush(stdout);
     while (!fake.is_quitting && lws_service(fake.lws, 0) >= 0) {
     }
+    flood_forget(&fake);
     lws_context_destroy(fake.lws);
     struct application *application;
     struct application *next;

@@ -47,7 +47,9 @@ static void respond_empty(struct rest_response *response)
     *response = (struct rest_response){.status = 204, .reason = rest_reason(204)};
 }
 
-static void respond_list(struct rest_response *response, json_t *objects)
+/* `add` adds what stands in no table. */
+static void respond_list(struct rest_response *response, const struct fake *fake, json_t *objects,
+                         void (*add)(const struct fake *fake, json_t *out))
 {
     json_t *list = json_array();
     const char *id;
@@ -56,6 +58,7 @@ static void respond_list(struct rest_response *response, json_t *objects)
     {
         json_array_append(list, object);
     }
+    add(fake, list);
     rest_response_set_json(response, 200, list);
 }
 
@@ -242,7 +245,7 @@ static void handle_channels(struct fake *fake, const struct rest_request *reques
 {
     (void)request;
     (void)name;
-    respond_list(response, fake->channels);
+    respond_list(response, fake, fake->channels, flood_list_channels);
 }
 
 static void handle_channel(struct fake *fake, const struct rest_request *request, const char *name,
@@ -420,7 +423,7 @@ static void handle_bridges(struct fake *fake, const struct rest_request *request
 {
     (void)request;
     (void)name;
-    respond_list(response, fake->bridges);
+    respond_list(response, fake, fake->bridges, flood_list_bridges);
 }
 
 static void handle_bridge(struct fake *fake, const struct rest_request *request, const char *name,

@@ -20,6 +20,9 @@
 /* The most that one turn writes, so that the console is heard while a recording plays. */
 enum { FLUSH_BUDGET = 1 << 20, WRITE_MAX = 1 << 18 };
 
+/* So much of `out` that is written is kept before the rest is moved to its beginning. */
+enum { SENT_MAX = 4 << 20 };
+
 static void session_free(struct session *session)
 {
     if (session->io || session->ws) {
@@ -189,6 +192,9 @@ static void session_output_written(struct session *session, size_t written, bool
         session->out_sent += written;
         if (session->out_sent == session->out.length) {
             session->out.length = 0;
+            session->out_sent = 0;
+        } else if (session->out_sent > SENT_MAX) {
+            bytes_consume(&session->out, session->out_sent);
             session->out_sent = 0;
         }
         return;

@@ -487,6 +487,22 @@ class Nodes(ClientTest):
         out, _ = self.nodes(nodes=[{}], status=3)
         self.assertEqual(out.split("\n")[1].split(), ["-"] * 10)
 
+    def test_events_are_a_line_for_each_application(self):
+        def app(name, *counts):
+            return {"name": name, "state": "up", "events": dict(
+                zip(("received", "published", "responses"), counts),
+                refused=dict(zip(("size", "utf8", "memory"), counts[3:])))}
+        out, err = self.nodes("--events", nodes=[
+            node(apps=[app("ivr", 1234567890123, 1234567890100, 20, 1, 2, 0), app("b\n")]),
+            node("pbx2", apps=[{"state": "up", "events": []}])])
+        self.assertEqual(err, "")
+        self.assertEqual(out.split("\n"), [
+            "NODE  APP         RECEIVED      PUBLISHED  RESPONSES  SIZE  UTF8  MEMORY",
+            "pbx1  ivr    1234567890123  1234567890100         20     1     2       0",
+            "pbx1  b\\x0a              -              -          -     -     -       -",
+            "pbx2  -                  -              -          -     -     -       -", ""])
+        self.nodes("--events", nodes=[node(state="down")], status=3)
+
     def test_json_is_the_body(self):
         body = b'{ "nodes": [], "n": 1.50 }'
         self.assertEqual(self.nodes("--json", body=body)[0], body.decode() + "\n")

@@ -99,12 +99,13 @@ static void set_up(void)
     cr_assert_eq(pipeline_create(&config, feed, &pipeline, error, sizeof error), ARIZMQ_OK, "%s",
                  error);
     environment = (struct link_environment){.context = loop.context,
+                                            .vhost = loop.vhost,
                                             .resolver = resolver_create(loop.context),
                                             .pipeline = pipeline,
                                             .feed = feed,
                                             .config = &config};
     cr_assert_not_null(environment.resolver);
-    cr_assert_eq(link_create(&environment, 1, 1, loop.vhost, &subject), ARIZMQ_OK);
+    cr_assert_eq(link_create(&environment, 1, 1, NULL, &subject), ARIZMQ_OK);
 }
 
 static void tear_down(void)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ops/metrics.h"
+#include "ops/tally.h"
 
 Test(metrics, begin_at_zero_add_and_set)
 {
@@ -86,6 +87,7 @@ Test(metrics, are_written_in_the_format_of_prometheus)
     for (unsigned i = 0; i < METRICS_COUNT; i++) {
         metrics_set((enum metric)i, UINT64_MAX - i);
     }
+    tally_add(tally_open("pbx1", "ivr"), TALLY_RECEIVED);
     char *text = write_all();
     char *rest = NULL;
     char *line = strtok_r(text, "\n", &rest);
@@ -110,7 +112,16 @@ Test(metrics, are_written_in_the_format_of_prometheus)
             cr_assert_str_neq(names[i], names[other]);
         }
     }
-    cr_assert_str_eq(line, "# EOF");
+    /* Then the tallies; test_tally.c looks at those. */
+    cr_assert_eq(strncmp(line, "# HELP arizmq_link_events_received_total ", 41), 0, "%s", line);
+    unsigned tallies = 0;
+    while (strcmp(line, "# EOF") != 0) {
+        tallies +=
+            strcmp(line, "arizmq_link_events_received_total{node=\"pbx1\",app=\"ivr\"} 1") == 0;
+        line = strtok_r(NULL, "\n", &rest);
+        cr_assert_not_null(line, "no # EOF");
+    }
+    cr_assert_eq(tallies, 1);
     cr_assert_null(strtok_r(NULL, "\n", &rest));
     free(text);
 }

@@ -67,7 +67,7 @@ static void application_replaced(void *owner, const struct event *event)
     replacement_seq = pipeline_seq(pipeline);
 }
 
-static const struct pipeline_source source = {
+static struct pipeline_source source = {
     .node = "pbx1",
     .node_index = 1,
     .takes_response = takes_response,
@@ -103,6 +103,8 @@ static void set_up(void)
     cr_assert_eq(feed_create(&config, &feed), ARIZMQ_OK);
     cr_assert_eq(pipeline_create(&config, feed, &pipeline, error, sizeof error), ARIZMQ_OK, "%s",
                  error);
+    source.tally = tally_open("pbx1", "ivr");
+    cr_assert_not_null(source.tally);
     events = subscriber_connect(publish[0].endpoint, "");
     objects = subscriber_connect(publish[1].endpoint, "");
     while (metrics_get(METRIC_SUBSCRIPTIONS) < 2) {
@@ -138,6 +140,18 @@ static void receive_bytes(const char *text, size_t length)
 static void receive(const char *text)
 {
     receive_bytes(text, strlen(text));
+}
+
+/* The pipeline's part of what becomes of messages; unit.link_events has the whole. */
+static void expect_tally(uint64_t received, uint64_t published, uint64_t responses,
+                         uint64_t refused_memory)
+{
+    struct tally_sums sums;
+    tally_read(source.tally, &sums);
+    cr_assert_eq(sums.value[TALLY_RECEIVED], received);
+    cr_assert_eq(sums.value[TALLY_PUBLISHED], published);
+    cr_assert_eq(sums.value[TALLY_RESPONSES], responses);
+    cr_assert_eq(sums.value[TALLY_REFUSED_MEMORY], refused_memory);
 }
 
 static const char start[] =
@@ -287,6 +301,7 @@ Test(pipeline, does_not_publish_the_answers_to_its_own_requests)
     EXPECT(events, "Other/-/pbx1/-/", 2, 2, 1, 1, 1, 1);
     cr_assert_eq(metrics_get(METRIC_EVENTS), 3);
     cr_assert_eq(metrics_get(METRIC_EVENTS_OWN_RESPONSES), 1);
+    expect_tally(3, 2, 1, 0);
 }
 
 Test(pipeline, tells_of_a_replaced_application_after_publishing_it)
@@ -387,6 +402,7 @@ Test(pipeline, shows_a_loss_where_there_is_no_memory)
     cr_assert_eq(metrics_get(METRIC_MESSAGES_FAILED), 8);
     receive(start);
     EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 6, 6, 4, 4, 4, 4);
+    expect_tally(4, 3, 0, 1);
 }
 
 Test(pipeline_create, names_what_cannot_be_bound, .init = make_config)

@@ -20,7 +20,7 @@ enum { EPOCH = 1795444501 };
 static struct view *make_view(const struct config_publish *config)
 {
     struct view *view = NULL;
-    cr_assert_eq(view_create(config, &limits, EPOCH, &view), ARIZMQ_OK, "%s: %s", config->endpoint,
+    cr_assert_eq(view_create(config, &limits, EPOCH, NULL, &view), ARIZMQ_OK, "%s: %s", config->endpoint,
                  zmq_strerror(errno));
     return view;
 }
@@ -251,7 +251,7 @@ Test(view, tells_the_port_that_the_system_chose)
     snprintf(endpoint, sizeof endpoint, "%s", view_endpoint(view));
     taken.endpoint = endpoint;
     struct view *second = view;
-    cr_assert_eq(view_create(&taken, &limits, EPOCH, &second), ARIZMQ_EIO);
+    cr_assert_eq(view_create(&taken, &limits, EPOCH, NULL, &second), ARIZMQ_EIO);
     cr_assert_eq(errno, EADDRINUSE, "%s", zmq_strerror(errno));
     cr_assert_eq(second, view, "written in spite of the error");
     zsock_destroy(&subscriber);
@@ -265,10 +265,10 @@ Test(view, refuses_a_bad_template_and_a_bad_endpoint)
                                     .topic = "{typ}/",
                                     .sndhwm = 100};
     struct view *view = NULL;
-    cr_assert_eq(view_create(&config, &limits, EPOCH, &view), ARIZMQ_EINVALID);
+    cr_assert_eq(view_create(&config, &limits, EPOCH, NULL, &view), ARIZMQ_EINVALID);
     config.topic = NULL;
     config.endpoint = "carrier://pigeon";
-    cr_assert_eq(view_create(&config, &limits, EPOCH, &view), ARIZMQ_EIO);
+    cr_assert_eq(view_create(&config, &limits, EPOCH, NULL, &view), ARIZMQ_EIO);
     cr_assert_eq(errno, EPROTONOSUPPORT, "%s", zmq_strerror(errno));
     cr_assert_null(view);
 }

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One attempt to connect: name to addresses, one address after the other, handshake. Whoever dials
+ * decides what becomes of the connection and when to try again. Belongs to the event thread and
+ * never waits in it.
+ */
+#ifndef ARIZMQ_NODE_DIAL_H
+#define ARIZMQ_NODE_DIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libwebsockets.h>
+
+#include "node/link_way.h"
+#include "node/resolve.h"
+#include "node/ws.h"
+
+struct dial_handler {
+    /* Connected. `ws` belongs to the callee, which gives it a handler of its own (ws_set_handler())
+     * before it returns. */
+    void (*opened)(void *owner, struct ws *ws);
+    /* The attempt has failed. `detail` says why, for people; borrowed for the call. `is_refusal`:
+     * Asterisk has answered, and trying harder will not change what. */
+    void (*failed)(void *owner, const char *detail, bool is_refusal);
+};
+
+/* A member of whoever dials. */
+struct dial {
+    const struct link_environment *environment;
+    const struct dial_handler *handler;
+    void *owner;
+    const char *label; /* for the log */
+    bool is_under_way;
+    /* This attempt was answered with something other than 101: Asterisk has not taken it. */
+    bool was_refused;
+
+    /* Private */
+    struct link_way *way;
+    lws_sorted_usec_list_t timer;
+    struct resolve_question *question;
+    struct resolve_answer addresses;
+    unsigned address_next;  /* of addresses, to be tried next */
+    uint64_t connect_by_ms; /* monotonic: the end of this attempt */
+    struct ws *ws;
+};
+
+/* All borrowed for the dial's life. */
+void dial_init(struct dial *self, const struct link_environment *environment,
+               const struct dial_handler *handler, void *owner, const char *label);
+
+/* Begins an attempt on `way`, which is borrowed until it is over; at most `timeout_ms` for all of
+ * it. None may be under way. */
+void dial_begin(struct dial *self, struct link_way *way, uint32_t timeout_ms);
+
+/* Ends the attempt, if one is under way; nobody is told. */
+void dial_cancel(struct dial *self);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A connection that a successor has taken over from: kept until what is still on its way over it
+ * has come, then closed without a word to the subscribers. Late events are published as they come,
+ * the answers to commands that were sent over it are handed on. The application belongs to the
+ * successor now, so its subscriptions are not touched. Made by link_successor.c.
+ *
+ * That nothing is missing is proven by ApplicationReplaced, or else by the close frame that answers
+ * ours: Asterisk wrote whatever came before it on the same connection. Where neither comes, events
+ * may have been lost, and that is told.
+ */
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "arizmq/error.h"
+#include "base/clock.h"
+#include "node/link_private.h"
+#include "ops/log.h"
+#include "ops/metrics.h"
+
+enum {
+    LEAVING_MAX = 4, /* for one link; each is a session of Asterisk's */
+    /* Now and then an event still arrives on the old connection after ApplicationReplaced. */
+    LINGER_MS = 1000,
+    REPLACED_TIMEOUT_MS = 5000, /* an eventFilter may keep ApplicationReplaced back */
+    HANDSHAKE_TIMEOUT_MS = 1000,
+};
+
+struct link_leaving {
+    struct link_leaving *prev, *next;
+    struct link *link;
+    struct link_way way;
+    struct ws *ws;
+    struct link_command *commands;
+    struct pipeline_source source;
+    lws_sorted_usec_list_t timer;
+    uint64_t heard_wall_ns;
+    uint64_t answers_by_ms; /* monotonic: answers are not waited for longer */
+    bool is_replaced;       /* ApplicationReplaced has come */
+    bool has_lingered;      /* late events are not waited for any longer */
+    bool is_closing;
+};
+
+static void wait_for(struct link_leaving *leaving, uint64_t wait_ms, sul_cb_t callback)
+{
+    lws_sul_schedule(leaving->link->environment->context, 0, &leaving->timer, callback,
+                     (lws_usec_t)(wait_ms * LWS_US_PER_MS));
+}
+
+static void leaving_free(struct link_leaving *leaving)
+{
+    struct link *link = leaving->link;
+    lws_sul_cancel(&leaving->timer);
+    ws_abandon(&leaving->ws);
+    link_drop_commands(link, &leaving->commands);
+    DL_DELETE(link->leaving, leaving);
+    link->leaving_count--;
+    metrics_set(METRIC_LINKS_LEAVING, metrics_get(METRIC_LINKS_LEAVING) - 1);
+    link_way_release(&leaving->way);
+    free(leaving);
+}
+
+/* What came is not known to be all. */
+static void tell_unproven(const struct link_leaving *leaving, const char *detail)
+{
+    log_warning("handover_unproven",
+                "%s: the connection that was handed over may not have delivered all: %s",
+                leaving->link->label, detail);
+    link_missed_since(leaving->link, leaving->heard_wall_ns);
+}
+
+static void on_handshake_timeout(lws_sorted_usec_list_t *sul)
+{
+    struct link_leaving *leaving = lws_container_of(sul, struct link_leaving, timer);
+    if (!leaving->is_replaced) {
+        tell_unproven(leaving, "its close was not answered");
+    }
+    leaving_free(leaving);
+}
+
+static void leave(struct link_leaving *leaving)
+{
+    if (leaving->is_closing) {
+        return;
+    }
+    leaving->is_closing = true;
+    wait_for(leaving, HANDSHAKE_TIMEOUT_MS, on_handshake_timeout);
+    ws_close(leaving->ws, WS_CODE_NORMAL);
+}
+
+static void on_answers_timeout(lws_sorted_usec_list_t *sul)
+{
+    leave(lws_container_of(sul, struct link_leaving, timer));
+}
+
+static void leave_if_done(struct link_leaving *leaving)
+{
+    if (!leaving->has_lingered) {
+        return;
+    }
+    uint64_t now_ms = clock_monotonic_ms();
+    if (leaving->commands == NULL || now_ms >= leaving->answers_by_ms) {
+        leave(leaving);
+    } else {
+        wait_for(leaving, leaving->answers_by_ms - now_ms, on_answers_timeout);
+    }
+}
+
+static void on_lingered(lws_sorted_usec_list_t *sul)
+{
+    struct link_leaving *leaving = lws_container_of(sul, struct link_leaving, timer);
+    leaving->has_lingered = true;
+    leave_if_done(leaving);
+}
+
+/* --- what the WebSocket tells */
+
+static void on_message(void *owner, const char *text, size_t length, uint64_t received_ns)
+{
+    struct link_leaving *leaving = owner;
+    link_take_message(leaving->link, &leaving->source, text, length, received_ns);
+}
+
+static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
+{
+    struct link_leaving *leaving = owner;
+    link_take_refused(leaving->link, why, length);
+}
+
+static void on_heard(void *owner, uint64_t received_ns)
+{
+    struct link_leaving *leaving = owner;
+    leaving->heard_wall_ns = received_ns;
+}
+
+static void on_ended(void *owner, const struct ws_ended *how)
+{
+    struct link_leaving *leaving = owner;
+    leaving->ws = NULL;
+    if (how->end == WS_END_PROTOCOL_ERROR) {
+        metrics_add(METRIC_PROTOCOL_ERRORS, 1);
+    }
+    /* A close frame comes after everything else; any other end may have cut something off. */
+    bool is_whole = how->end == WS_END_CLOSED ||
+                    (leaving->is_replaced && (leaving->has_lingered || leaving->is_closing));
+    if (is_whole) {
+        log_debug("handover_done", "%s: the connection that was handed over is closed",
+                  leaving->link->label);
+    } else {
+        tell_unproven(leaving, how->detail);
+    }
+    leaving_free(leaving);
+}
+
+static const struct ws_handler leaving_ws_handler = {
+    .message = on_message, .refused = on_refused, .heard = on_heard, .ended = on_ended};
+
+/* --- what the pipeline asks */
+
+static bool on_response(void *owner, const struct event *event)
+{
+    struct link_leaving *leaving = owner;
+    struct span request_id;
+    if (!link_response_id(event, &request_id)) {
+        return false;
+    }
+    if (link_watch_takes_response(leaving->link, &request_id)) {
+        return true;
+    }
+    if (!link_command_takes_response(leaving->link, &leaving->commands, &request_id, event)) {
+        return false;
+    }
+    leave_if_done(leaving);
+    return true;
+}
+
+static void on_application_replaced(void *owner, const struct event *event)
+{
+    struct link_leaving *leaving = owner;
+    if (link_is_of_application(leaving->link, event) && !leaving->is_replaced) {
+        leaving->is_replaced = true;
+        if (!leaving->is_closing) {
+            wait_for(leaving, LINGER_MS, on_lingered);
+        }
+    }
+}
+
+/* --- life */
+
+struct link_leaving *link_leaving_create(struct link *link)
+{
+    struct link_leaving *leaving = calloc(1, sizeof *leaving);
+    if (leaving != NULL) {
+        leaving->link = link;
+    }
+    return leaving;
+}
+
+void link_leaving_begin(struct link_leaving *self, bool is_replaced)
+{
+    struct link *link = self->link;
+    self->way = link->way;
+    self->ws = link->ws;
+    self->commands = link->commands;
+    self->heard_wall_ns = link->heard_wall_ns;
+    self->is_replaced = is_replaced;
+    self->answers_by_ms =
+        clock_monotonic_ms() + link->environment->config->gateway.answer_timeout_ms;
+    self->source = link->source;
+    self->source.takes_response = on_response;
+    self->source.application_replaced = on_application_replaced;
+    self->source.owner = self;
+    link->way = (struct link_way){0};
+    link->ws = NULL;
+    link->commands = NULL;
+    ws_set_handler(self->ws, &leaving_ws_handler, self);
+    DL_APPEND(link->leaving, self);
+    link->leaving_count++;
+    metrics_add(METRIC_LINKS_LEAVING, 1);
+    wait_for(self, is_replaced ? LINGER_MS : REPLACED_TIMEOUT_MS, on_lingered);
+}
+
+bool link_leaving_is_full(const struct link *link)
+{
+    return link->leaving_count >= LEAVING_MAX;
+}
+
+void link_leaving_hurry(struct link *link)
+{
+    struct link_leaving *leaving = NULL;
+    struct link_leaving *next = NULL;
+    DL_FOREACH_SAFE(link->leaving, leaving, next)
+    {
+        leave(leaving);
+    }
+}
+
+void link_leaving_abort(struct link *link)
+{
+    while (link->leaving != NULL) {
+        leaving_free(link->leaving);
+    }
+}
