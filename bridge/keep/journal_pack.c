@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Messages to bytes and back. The journal's thread packs what it reads from history and unpacks what
- * it reads from disk. What comes from disk is believed nothing.
+ * Messages to bytes and back. The journal's thread packs what it reads from history and unpacks
+ * what it reads from disk. What comes from disk is believed nothing.
  */
 #include "keep/journal_pack.h"
 

@@ -15,9 +15,9 @@
 #include "keep/journal_store_private.h"
 
 enum {
-    WAL_SHARE = 4,    /* of max_bytes, one in so many may be the WAL */
-    EVENT_SHARE = 8,  /* and one event */
-    BATCH_SHARE = 2,  /* of the WAL, and the checkpoint comes after the other half */
+    WAL_SHARE = 4,   /* of max_bytes, one in so many may be the WAL */
+    EVENT_SHARE = 8, /* and one event */
+    BATCH_SHARE = 2, /* of the WAL, and the checkpoint comes after the other half */
     WAL_MAX_BYTES = 16 << 20,
 };
 
@@ -111,6 +111,14 @@ int journal_get(struct journal_store *store, enum journal_statement statement, u
     return SQLITE_OK;
 }
 
+void journal_roll_back(struct journal_store *store)
+{
+    /* After some errors SQLite has done so itself. */
+    if (sqlite3_get_autocommit(store->db) == 0) {
+        journal_run(store, STATEMENT_ROLLBACK, 0, NULL);
+    }
+}
+
 /* --- errors */
 
 static enum journal_reason reason_of(int code, int system_error)
@@ -122,7 +130,7 @@ static enum journal_reason reason_of(int code, int system_error)
     case SQLITE_LOCKED:
         return JOURNAL_LOCKED;
     case SQLITE_CORRUPT:
-        return JOURNAL_CORRUPT;
+        return system_error == 0 ? JOURNAL_CORRUPT : JOURNAL_IO_ERROR;
     case SQLITE_NOTADB:
         return JOURNAL_FORMAT;
     case SQLITE_NOMEM:
@@ -133,17 +141,42 @@ static enum journal_reason reason_of(int code, int system_error)
     }
 }
 
-int journal_store_explain(const struct journal_store *store, const char *what,
+/* SQLite takes a page that the disk will not give for a damaged one. What the operating system has
+ * said of the database or the WAL tells the two apart; 0: nothing. */
+static int read_error(const struct journal_store *store)
+{
+    int system_error = 0;
+    sqlite3_file *wal = NULL;
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_LAST_ERRNO, &system_error);
+    if (system_error == 0 &&
+        sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
+        wal != NULL && wal->pMethods != NULL) {
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &system_error);
+    }
+    return system_error;
+}
+
+int journal_store_explain(const struct journal_store *store, int result, const char *what,
                           struct journal_error *error)
 {
-    int code = sqlite3_extended_errcode(store->db);
-    int system_error = sqlite3_system_errno(store->db);
-    bool is_told = (code & 0xFF) == SQLITE_IOERR || (code & 0xFF) == SQLITE_CANTOPEN ||
-                   (code & 0xFF) == SQLITE_FULL;
-    error->reason = reason_of(code, is_told ? system_error : 0);
+    if (result == JOURNAL_NUMBERS_USED_UP) {
+        error->reason = JOURNAL_FORMAT;
+        snprintf(error->text, sizeof error->text,
+                 "cannot %s %s: no number is left for what comes; move it away and start again",
+                 what, store->path);
+        return ARIZMQ_EIO;
+    }
+    int class = result & 0xFF;
+    int system_error = 0;
+    if (class == SQLITE_IOERR || class == SQLITE_CANTOPEN || class == SQLITE_FULL) {
+        system_error = sqlite3_system_errno(store->db);
+    } else if (class == SQLITE_CORRUPT) {
+        system_error = read_error(store);
+    }
+    error->reason = reason_of(result, system_error);
     snprintf(error->text, sizeof error->text, "cannot %s %s: %s (%d)%s%s", what, store->path,
-             sqlite3_errmsg(store->db), code, is_told && system_error != 0 ? ", " : "",
-             is_told && system_error != 0 ? strerror(system_error) : "");
+             sqlite3_errstr(result), result, system_error != 0 ? ", " : "",
+             system_error != 0 ? strerror(system_error) : "");
     return ARIZMQ_EIO;
 }
 
@@ -170,11 +203,11 @@ static int add_run(struct journal_store *store, const struct journal_run *run,
         result = journal_get(store, STATEMENT_NEXT_RUN, 0, NULL, &found);
     }
     if (result == SQLITE_OK && found > JOURNAL_RUN_MAX) {
-        return SQLITE_FULL;
+        return JOURNAL_NUMBERS_USED_UP;
     }
     uint64_t oldest = batch->events_count > 0 ? batch->events[0].seq : batch->last + 1;
-    oldest = batch->holes_count > 0 && batch->holes[0].first < oldest ? batch->holes[0].first
-                                                                      : oldest;
+    oldest =
+        batch->holes_count > 0 && batch->holes[0].first < oldest ? batch->holes[0].first : oldest;
     const int64_t values[] = {found, epoch, (int64_t)run->started_ns, (int64_t)oldest};
     if (result == SQLITE_OK) {
         result = journal_run(store, STATEMENT_ADD_RUN, 4, values);
@@ -201,14 +234,14 @@ static int add_event(struct journal_store *store, const struct journal_batch *ba
                      struct journal_event *event)
 {
     if (event->seq > JOURNAL_SEQ_MAX) {
-        return SQLITE_FULL;
+        return JOURNAL_NUMBERS_USED_UP;
     }
     sqlite3_stmt *statement = store->statements[STATEMENT_ADD_EVENT];
     /* A null pointer would be NULL, which an event without messages has not. */
     const char *messages = event->messages_bytes > 0 ? batch->pack.bytes + event->messages_at : "";
     sqlite3_bind_blob64(statement, 3, messages, event->messages_bytes, SQLITE_STATIC);
-    sqlite3_bind_blob64(statement, 4, zmq_msg_data(&event->payload),
-                        zmq_msg_size(&event->payload), SQLITE_STATIC);
+    sqlite3_bind_blob64(statement, 4, zmq_msg_data(&event->payload), zmq_msg_size(&event->payload),
+                        SQLITE_STATIC);
     const int64_t values[] = {journal_key(store->run, event->seq), (int64_t)event->received_ns};
     return journal_run(store, STATEMENT_ADD_EVENT, 2, values);
 }
@@ -250,15 +283,15 @@ int journal_store_write(struct journal_store *self, const struct journal_run *ru
                         const struct journal_batch *batch, struct journal_error *error)
 {
     /* Only where the last checkpoint has failed is there that much: the WAL must not grow on. */
-    if (journal_checkpoint(self, journal_wal_bytes(self)) != SQLITE_OK) {
-        return journal_store_explain(self, "checkpoint", error);
+    int result = journal_checkpoint(self, journal_wal_bytes(self));
+    if (result != SQLITE_OK) {
+        return journal_store_explain(self, result, "move the WAL into", error);
     }
     int64_t run_before = self->run;
-    if (write_batch(self, run, batch) != SQLITE_OK) {
-        journal_store_explain(self, "write to", error);
-        if (sqlite3_get_autocommit(self->db) == 0) {
-            journal_run(self, STATEMENT_ROLLBACK, 0, NULL);
-        }
+    result = write_batch(self, run, batch);
+    if (result != SQLITE_OK) {
+        journal_store_explain(self, result, "write to", error);
+        journal_roll_back(self);
         self->run = run_before;
         return ARIZMQ_EIO;
     }
@@ -270,7 +303,6 @@ int journal_store_end_run(struct journal_store *self, uint64_t ended_ns,
                           struct journal_error *error)
 {
     const int64_t values[] = {(int64_t)ended_ns, self->run};
-    return journal_run(self, STATEMENT_END_RUN, 2, values) == SQLITE_OK
-               ? ARIZMQ_OK
-               : journal_store_explain(self, "write to", error);
+    int result = journal_run(self, STATEMENT_END_RUN, 2, values);
+    return result == SQLITE_OK ? ARIZMQ_OK : journal_store_explain(self, result, "write to", error);
 }

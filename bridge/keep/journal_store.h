@@ -4,8 +4,8 @@
  * for is on the disk. One process has it at a time, and holds its lock for as long as it is open;
  * one thread uses it. Nothing here waits for anybody but the disk.
  *
- * An event's key is its run's number times 2^41 plus its seq, so that the keys of all runs ascend in
- * time, new events are appended, and the oldest stand in front.
+ * An event's key is its run's number times 2^41 plus its seq, so that the keys of all runs ascend
+ * in time, new events are appended, and the oldest stand in front.
  */
 #ifndef ARIZMQ_KEEP_JOURNAL_STORE_H
 #define ARIZMQ_KEEP_JOURNAL_STORE_H
@@ -20,8 +20,8 @@
 struct journal_store;
 
 enum {
-    JOURNAL_FORMAT = 1, /* user_version */
-    JOURNAL_RUNS_MAX = 1000, /* kept; the oldest leave with all that is theirs */
+    JOURNAL_STORE_FORMAT = 1, /* user_version */
+    JOURNAL_RUNS_MAX = 1000,  /* kept; the oldest leave with all that is theirs */
     JOURNAL_ERROR_SIZE = 512,
 };
 
@@ -67,7 +67,7 @@ uint64_t journal_store_event_bytes(const struct journal_store *self);
 int journal_store_write(struct journal_store *self, const struct journal_run *run,
                         const struct journal_batch *batch, struct journal_error *error);
 
-/* The run has ended in good order at position `last`, with everything written. */
+/* The run has ended in good order, and everything of it is written. */
 int journal_store_end_run(struct journal_store *self, uint64_t ended_ns,
                           struct journal_error *error);
 
@@ -88,7 +88,8 @@ bool journal_store_is_in_place(const struct journal_store *self);
 struct journal_extent {
     int64_t run;
     uint64_t epoch;
-    uint64_t oldest; /* position below which everything has left; newest + 1 where nothing is held */
+    uint64_t
+        oldest; /* position below which everything has left; newest + 1 where nothing is held */
     uint64_t newest; /* the last one written, 0: none */
     bool has_ended;  /* in good order: nothing came behind `newest` */
 };

@@ -11,7 +11,7 @@
 #include "keep/journal_store_private.h"
 
 enum {
-    SPARE_PAGES = 16,      /* for the b-tree's own pages and those that are only partly used */
+    SPARE_PAGES = 16,         /* for the b-tree's own pages and those that are only partly used */
     DROPPED_IN_A_STEP = 1024, /* as many as STATEMENT_OLDEST gives */
 };
 
@@ -111,8 +111,8 @@ int journal_drop_runs(struct journal_store *store, int64_t last)
     int result = journal_run(store, STATEMENT_DROP_EVENTS, 1, &key);
     int64_t run = 0;
     int64_t offset = JOURNAL_RUNS_MAX - 1;
-    while (result == SQLITE_OK && (result = journal_get(store, STATEMENT_SURPLUS_RUN, 1, &offset,
-                                                        &run)) == SQLITE_OK) {
+    while (result == SQLITE_OK &&
+           (result = journal_get(store, STATEMENT_SURPLUS_RUN, 1, &offset, &run)) == SQLITE_OK) {
         result = journal_run(store, STATEMENT_DROP_RUN_HOLES, 1, &run);
         if (result == SQLITE_OK) {
             result = journal_run(store, STATEMENT_DROP_RUN_VIEWS, 1, &run);
@@ -202,10 +202,8 @@ int journal_store_tidy(struct journal_store *self, uint64_t before_ns, bool *has
     }
     if (result != SQLITE_OK) {
         *has_more = false;
-        journal_store_explain(self, "tidy", error);
-        if (sqlite3_get_autocommit(self->db) == 0) {
-            journal_run(self, STATEMENT_ROLLBACK, 0, NULL);
-        }
+        journal_store_explain(self, result, "tidy", error);
+        journal_roll_back(self);
         return ARIZMQ_EIO;
     }
     return ARIZMQ_OK;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arizmq/error.h"
@@ -63,7 +64,7 @@ static int refuse(struct journal_error *error, enum journal_reason reason, const
 /* What SQLite said, as something that can be done about. */
 static int refuse_open(const struct journal_store *store, struct journal_error *error)
 {
-    journal_store_explain(store, "open", error);
+    journal_store_explain(store, sqlite3_extended_errcode(store->db), "open", error);
     switch (error->reason) {
     case JOURNAL_LOCKED:
         return refuse(error, JOURNAL_LOCKED,
@@ -101,7 +102,7 @@ static int make_schema(sqlite3 *db)
 {
     char header[128];
     snprintf(header, sizeof header, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-             APPLICATION_ID, JOURNAL_FORMAT);
+             APPLICATION_ID, JOURNAL_STORE_FORMAT);
     int result = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (result == SQLITE_OK) {
         result = sqlite3_exec(db, schema, NULL, NULL, NULL);
@@ -129,11 +130,11 @@ static int check_format(const struct journal_store *store, struct journal_error 
         return refuse(error, JOURNAL_FORMAT,
                       "%s is the database of another program; name another file", store->path);
     }
-    if (!is_empty && version != JOURNAL_FORMAT) {
+    if (!is_empty && version != JOURNAL_STORE_FORMAT) {
         return refuse(error, JOURNAL_FORMAT,
                       "%s has format %" PRId64 ", this arizmqd writes %d; move it away or name "
                       "another file",
-                      store->path, version, JOURNAL_FORMAT);
+                      store->path, version, JOURNAL_STORE_FORMAT);
     }
     if ((is_empty && sqlite3_exec(db, format_pragmas, NULL, NULL, NULL) != SQLITE_OK) ||
         sqlite3_exec(db, pragmas, NULL, NULL, NULL) != SQLITE_OK ||
@@ -173,8 +174,14 @@ static int check_directory(const struct journal_store *store, struct journal_err
         return refuse(error, JOURNAL_MEMORY, "no memory to open %s", store->path);
     }
     const char *directory = dirname(copy);
+    struct stat status;
     int result = ARIZMQ_OK;
-    if (access(directory, W_OK | X_OK) != 0) {
+    bool is_good = stat(directory, &status) == 0;
+    if (is_good && !S_ISDIR(status.st_mode)) {
+        is_good = false;
+        errno = ENOTDIR;
+    }
+    if (!is_good || access(directory, W_OK | X_OK) != 0) {
         result = refuse(error, JOURNAL_IO_ERROR, "cannot write to the directory %s of %s: %s",
                         directory, store->path, strerror(errno));
     }
@@ -206,10 +213,13 @@ static int open_database(struct journal_store *store, struct journal_error *erro
                    ? refuse_open(store, error)
                    : refuse(error, JOURNAL_MEMORY, "no memory to open %s", store->path);
     }
+    /* What is refused is not tidied up either. */
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     result = check_format(store, error);
     if (result != ARIZMQ_OK) {
         return result;
     }
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     char limit[64];
     snprintf(limit, sizeof limit, "PRAGMA journal_size_limit = %" PRIu64, journal_wal_bytes(store));
     sqlite3_wal_hook(store->db, count_wal_pages, store);

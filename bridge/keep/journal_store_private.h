@@ -41,8 +41,9 @@ enum { JOURNAL_PAGE_BYTES = 8192 };
     X(DROP_EVENTS, "DELETE FROM events WHERE id <= ?")                                             \
     X(DROP_HOLES, "DELETE FROM holes WHERE run = ? AND last <= ?")                                 \
     X(SET_OLDEST, "UPDATE runs SET oldest = ? WHERE run = ? AND oldest < ?1")                      \
-    X(EMPTY_RUN, "SELECT run FROM runs WHERE run < coalesce((SELECT min(id) FROM events) >> 41, ?1)" \
-                 " AND run <> ?1 ORDER BY run LIMIT 1")                                            \
+    X(EMPTY_RUN,                                                                                   \
+      "SELECT run FROM runs WHERE run < coalesce((SELECT min(id) FROM events) >> 41, ?1)"          \
+      " AND run <> ?1 ORDER BY run LIMIT 1")                                                       \
     X(DROP_RUN, "DELETE FROM runs WHERE run = ?")                                                  \
     X(DROP_RUN_VIEWS, "DELETE FROM views WHERE run = ?")                                           \
     X(DROP_RUN_HOLES, "DELETE FROM holes WHERE run = ?")                                           \
@@ -78,8 +79,12 @@ int64_t journal_key(int64_t run, uint64_t seq);
 uint64_t journal_wal_bytes(const struct journal_store *store);
 uint64_t journal_database_bytes(const struct journal_store *store);
 
-/* Says in *error why SQLite has just refused `what` ("write to"). Returns ARIZMQ_EIO. */
-int journal_store_explain(const struct journal_store *store, const char *what,
+/* Where no number is left for another run, or another event. SQLite has it for what is never done
+ * here. */
+#define JOURNAL_NUMBERS_USED_UP SQLITE_RANGE
+
+/* Says in *error why `what` ("write to") has just failed with `result`. Returns ARIZMQ_EIO. */
+int journal_store_explain(const struct journal_store *store, int result, const char *what,
                           struct journal_error *error);
 
 /* Steps a statement with up to four integers bound. Returns SQLITE_ROW (the statement is to be
@@ -93,6 +98,9 @@ int journal_run(struct journal_store *store, enum journal_statement statement, u
                 const int64_t *values);
 int journal_get(struct journal_store *store, enum journal_statement statement, unsigned count,
                 const int64_t *values, int64_t *out);
+
+/* Ends a transaction that failed, if one is open. */
+void journal_roll_back(struct journal_store *store);
 
 /* Within a transaction: drops the oldest events until `bytes` more fit. Returns SQLITE_OK or an
  * error. */

@@ -50,7 +50,7 @@ int journal_store_find_run(struct journal_store *self, uint64_t epoch, struct jo
         result = find_newest(self, &extent);
     }
     if (result != SQLITE_OK) {
-        return journal_store_explain(self, "read", error);
+        return journal_store_explain(self, result, "read", error);
     }
     *out = extent;
     return ARIZMQ_OK;
@@ -71,7 +71,7 @@ int journal_store_list_runs(struct journal_store *self, struct journal_extent *o
         result = find_newest(self, &out[i]);
     }
     if (result != SQLITE_OK) {
-        return journal_store_explain(self, "read", error);
+        return journal_store_explain(self, result, "read", error);
     }
     *count = found;
     return ARIZMQ_OK;
@@ -89,7 +89,7 @@ int journal_store_find_view(struct journal_store *self, int64_t run, const char 
         return ARIZMQ_ENOTFOUND;
     }
     if (result != SQLITE_OK) {
-        return journal_store_explain(self, "read", error);
+        return journal_store_explain(self, result, "read", error);
     }
     *out = (unsigned)number;
     return ARIZMQ_OK;
@@ -115,12 +115,12 @@ int journal_store_read(struct journal_store *self, int64_t run, uint64_t after, 
     int taken = ARIZMQ_OK;
     int result = journal_step(self, STATEMENT_READ, 2, range);
     while (result == SQLITE_ROW) {
-        struct journal_row row = {
-            .seq = (uint64_t)sqlite3_column_int64(statement, 0) & JOURNAL_SEQ_MAX,
-            .received_ns = (uint64_t)sqlite3_column_int64(statement, 1),
-            .messages = {sqlite3_column_blob(statement, 2),
-                         (size_t)sqlite3_column_bytes(statement, 2)},
-            .statement = statement};
+        struct journal_row row = {.seq = (uint64_t)sqlite3_column_int64(statement, 0) &
+                                         JOURNAL_SEQ_MAX,
+                                  .received_ns = (uint64_t)sqlite3_column_int64(statement, 1),
+                                  .messages = {sqlite3_column_blob(statement, 2),
+                                               (size_t)sqlite3_column_bytes(statement, 2)},
+                                  .statement = statement};
         taken = take(owner, &row);
         if (taken != ARIZMQ_OK) {
             break;
@@ -128,7 +128,7 @@ int journal_store_read(struct journal_store *self, int64_t run, uint64_t after, 
         result = journal_step(self, STATEMENT_READ, 0, NULL);
     }
     if (result != SQLITE_ROW && result != SQLITE_DONE) {
-        return journal_store_explain(self, "read", error);
+        return journal_store_explain(self, result, "read", error);
     }
     sqlite3_reset(statement);
     return taken;
@@ -153,7 +153,7 @@ int journal_store_read_holes(struct journal_store *self, int64_t run, uint64_t a
         result = journal_step(self, STATEMENT_READ_HOLES, 0, NULL);
     }
     if (result != SQLITE_ROW && result != SQLITE_DONE) {
-        return journal_store_explain(self, "read", error);
+        return journal_store_explain(self, result, "read", error);
     }
     sqlite3_reset(statement);
     *count = found;
