@@ -64,7 +64,7 @@ Test(journal_bounds, the_files_stay_within_max_bytes)
         unsigned batch;
     } cases[] = {
         {1 << 20, {700, 2}, 50},  {1 << 20, {20000, 1}, 2},   {8 << 20, {700, 3}, 500},
-        {8 << 20, {10, 1}, 2000}, {32 << 20, {300000, 2}, 4},
+        {2 << 20, {10, 1}, 2000}, {32 << 20, {300000, 2}, 4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct journal_store *store = must_open(cases[i].max_bytes);
