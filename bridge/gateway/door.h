@@ -68,8 +68,8 @@ int door_fd(const struct door *self);
 /* Whether a message waits. To be asked after every send, before waiting for door_fd(). */
 bool door_has_input(struct door *self);
 
-/* Nothing waited when it was last looked, and nothing was sent since: door_fd() will tell of the next
- * message, and door_has_input() need not be asked. */
+/* Nothing waited when it was last looked, and nothing was sent since: door_fd() will tell of the
+ * next message, and door_has_input() need not be asked. */
 bool door_is_drained(const struct door *self);
 
 /* Takes one message, never waits. For DOOR_NOTHING and DOOR_NO_PATH there is nothing to release. */
@@ -81,10 +81,18 @@ void door_path_move(struct door_path *to, struct door_path *from);
 void door_message_release(struct door_message *message);
 void door_path_release(struct door_path *path);
 
-/* Sends a reply: header[0..length), which it takes over (malloc()ed), and the body frame, whose
- * content it shares and leaves to the caller. `path` is used up and released. Never waits. A client
- * that is gone, or has stopped reading, gets nothing: counted, METRIC_GATEWAY_UNDELIVERABLE. */
+/* Further frames of a reply, behind the body. They are the caller's; those that were sent are empty
+ * afterwards. */
+struct door_frames {
+    zmq_msg_t *frame;
+    size_t count;
+};
+
+/* Sends a reply: header[0..length), which it takes over (malloc()ed), the body frame, whose content
+ * it shares and leaves to the caller, and `rest`, NULL for none. `path` is used up and released.
+ * Never waits. A client that is gone, or goes meanwhile, or has stopped reading, gets nothing:
+ * counted, METRIC_GATEWAY_UNDELIVERABLE. */
 void door_send(struct door *self, struct door_path *path, char *header, size_t length,
-               zmq_msg_t *body);
+               zmq_msg_t *body, const struct door_frames *rest);
 
 #endif

@@ -36,6 +36,8 @@ struct gateway {
     const struct config *config;
     struct feed *feed;
     struct post *post;
+    struct history *history;
+    const struct history_source *source; /* NULL: none */
     int epoll_fd;
     int stop_fd; /* eventfd */
     int door_fd;
@@ -53,6 +55,7 @@ struct gateway {
     struct transport transport;
     struct census *census;
     struct own own;
+    struct history_desk *desk;
     struct commands commands;
 };
 
@@ -87,7 +90,8 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
     over_ws_answer(gateway->transport.over_ws, number, text, length, was_sent);
 }
 
-static const struct feed_handler feed_handler = {on_object, on_link, on_answer};
+static const struct feed_handler feed_handler = {
+    .object = on_object, .link = on_link, .answer = on_answer};
 
 static void catch_up(void *owner)
 {
@@ -119,12 +123,18 @@ static int earlier(int a_ms, int b_ms)
 /* Milliseconds until the next turn is due, if nothing happens before. */
 static int wait_ms(struct gateway *gateway)
 {
+    if (history_desk_is_busy(gateway->desk)) {
+        return 0;
+    }
     int wait = earlier(http_wait_ms(gateway->transport.http),
                        deadlines_wait_ms(gateway->deadlines, clock_monotonic_ms()));
-    if (gateway->transport.over_ws != NULL) {
-        wait = earlier(wait, over_ws_wait_ms(gateway->transport.over_ws));
-    }
+    wait = earlier(wait, over_ws_wait_ms(gateway->transport.over_ws));
     return earlier(wait, MEASURE_EVERY_MS);
+}
+
+static bool is_source(const struct gateway *gateway, int fd)
+{
+    return gateway->source != NULL && gateway->source->fd == fd;
 }
 
 static void turn(struct gateway *gateway)
@@ -138,6 +148,8 @@ static void turn(struct gateway *gateway)
         int fd = events[i].data.fd;
         if (fd == gateway->door_fd) {
             has_requests = true;
+        } else if (is_source(gateway, fd)) {
+            gateway->source->collect(gateway->source->owner, gateway->desk);
         } else if (fd != feed_fd(gateway->feed) && fd != gateway->stop_fd) {
             http_ready(gateway->transport.http, fd, events[i].events);
         }
@@ -146,10 +158,9 @@ static void turn(struct gateway *gateway)
     for (unsigned i = 0; has_requests && i < TURN_REQUESTS_MAX; i++) {
         has_requests = commands_receive(&gateway->commands);
     }
-    if (gateway->transport.over_ws != NULL) {
-        over_ws_turn(gateway->transport.over_ws);
-    }
+    over_ws_turn(gateway->transport.over_ws);
     http_turn(gateway->transport.http);
+    history_desk_turn(gateway->desk);
     uint64_t now_ms = clock_monotonic_ms();
     deadlines_turn(gateway->deadlines, now_ms);
     measure(gateway, now_ms);
@@ -212,13 +223,17 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
         result =
             http_create(config, gateway->epoll_fd, &gateway->transport.http, error, error_size);
     }
-    if (result == ARIZMQ_OK && gateway->post != NULL) {
+    if (result == ARIZMQ_OK) {
         result = over_ws_create(config, gateway->post, gateway->transport.http,
                                 &gateway->transport.over_ws);
     }
     if (result == ARIZMQ_OK) {
         result =
             census_create(gateway->fleet, gateway->owners, &gateway->transport, &gateway->census);
+    }
+    if (result == ARIZMQ_OK) {
+        result = history_desk_create(&config->history, gateway->history, gateway->source,
+                                     &gateway->desk);
     }
     return result != ARIZMQ_OK ? result
                                : door_create(&config->gateway, &gateway->door, error, error_size);
@@ -251,14 +266,14 @@ static void show_bounds(const struct config_gateway *config)
     metrics_set(METRIC_ONCE_WINDOW_MS, config->once_window_ms);
 }
 
-static void connect_parts(struct gateway *gateway, uint64_t epoch)
+static void connect_parts(struct gateway *gateway)
 {
     gateway->transport.config = gateway->config;
     gateway->own = (struct own){.config = gateway->config,
                                 .fleet = gateway->fleet,
                                 .owners = gateway->owners,
                                 .transport = &gateway->transport,
-                                .epoch = epoch};
+                                .history = gateway->history};
     gateway->commands = (struct commands){.config = gateway->config,
                                           .door = gateway->door,
                                           .fleet = gateway->fleet,
@@ -267,6 +282,7 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
                                           .transport = &gateway->transport,
                                           .deadlines = gateway->deadlines,
                                           .own = &gateway->own,
+                                          .desk = gateway->desk,
                                           .catch_up = catch_up,
                                           .owner = gateway};
     gateway->door_fd = door_fd(gateway->door);
@@ -275,7 +291,8 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
 }
 
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
-                   uint64_t epoch, struct gateway **out, char *error, size_t error_size)
+                   struct history *history, const struct history_source *source,
+                   struct gateway **out, char *error, size_t error_size)
 {
     snprintf(error, error_size, "no memory for the gateway");
     struct gateway *gateway = calloc(1, sizeof *gateway);
@@ -285,6 +302,8 @@ int gateway_create(const struct config *config, struct feed *feed, struct post *
     gateway->config = config;
     gateway->feed = feed;
     gateway->post = post;
+    gateway->history = history;
+    gateway->source = source;
     gateway->epoll_fd = -1;
     gateway->stop_fd = -1;
     int result = create_loop(gateway, error, error_size);
@@ -293,6 +312,7 @@ int gateway_create(const struct config *config, struct feed *feed, struct post *
     }
     if (result == ARIZMQ_OK && (watch(gateway, gateway->stop_fd) != ARIZMQ_OK ||
                                 watch(gateway, feed_fd(feed)) != ARIZMQ_OK ||
+                                (source != NULL && watch(gateway, source->fd) != ARIZMQ_OK) ||
                                 watch(gateway, door_fd(gateway->door)) != ARIZMQ_OK)) {
         snprintf(error, error_size, "the gateway's loop: %s", strerror(errno));
         result = ARIZMQ_EIO;
@@ -301,7 +321,7 @@ int gateway_create(const struct config *config, struct feed *feed, struct post *
         gateway_destroy(&gateway);
         return result;
     }
-    connect_parts(gateway, epoch);
+    connect_parts(gateway);
     log_info("gateway_bound", "commands are taken on %s", door_endpoint(gateway->door));
     *out = gateway;
     return ARIZMQ_OK;
@@ -346,6 +366,7 @@ void gateway_destroy(struct gateway **self)
     over_ws_destroy(&gateway->transport.over_ws);
     http_destroy(&gateway->transport.http);
     census_destroy(&gateway->census);
+    history_desk_destroy(&gateway->desk);
     deadlines_destroy(&gateway->deadlines);
     once_destroy(&gateway->once);
     owners_destroy(&gateway->owners);

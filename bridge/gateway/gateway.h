@@ -11,17 +11,18 @@
 #include <stdint.h>
 
 #include "gateway/feed.h"
+#include "gateway/history_desk.h"
 #include "gateway/post.h"
 #include "ops/config.h"
 
 struct gateway;
 
-/* Binds config->gateway.endpoint and prepares everything; starts no thread. `config` and `feed` are
- * borrowed, as is `post`, which is NULL where no node has `rest: websocket`; `epoch` is the
- * pipeline's. Returns ARIZMQ_OK; else ARIZMQ_E… with one line in
- * error[error_size]. */
+/* Binds config->gateway.endpoint and prepares everything; starts no thread. `config`, `feed` and
+ * `post` are borrowed, as are `history`, the pipeline's, and `source`, which knows more of the same
+ * (NULL: none). Returns ARIZMQ_OK; else ARIZMQ_E… with one line in error[error_size]. */
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
-                   uint64_t epoch, struct gateway **out, char *error, size_t error_size);
+                   struct history *history, const struct history_source *source,
+                   struct gateway **out, char *error, size_t error_size);
 
 /* Starts the thread. Signals must be blocked already. Returns ARIZMQ_OK or ARIZMQ_EIO. */
 int gateway_start(struct gateway *self);

@@ -39,10 +39,22 @@ static void connect_next(struct dial *dial)
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t left_ms = dial->connect_by_ms > now_ms ? dial->connect_by_ms - now_ms : 1;
     time_out_in(dial, left_ms / (dial->addresses.count - dial->address_next) + 1);
-    dial->way->target.address = dial->addresses.address[dial->address_next++];
+    snprintf(dial->way->address, INET6_ADDRSTRLEN, "%s",
+             dial->addresses.address[dial->address_next++]);
     if (ws_open(&dial->way->target, dial->way->events_path, &dial_ws_handler, dial, &dial->ws) !=
         ARIZMQ_OK) {
         fail(dial, "no memory", false);
+    }
+}
+
+/* An address that was asked and has not answered will not be heard any more. */
+static void give_up_address(struct dial *dial)
+{
+    if (ws_has_asked(dial->ws)) {
+        dial->may_have_taken = true;
+        if (dial->handler->unsure != NULL) {
+            dial->handler->unsure(dial->owner);
+        }
     }
 }
 
@@ -80,6 +92,7 @@ static void on_timeout(lws_sorted_usec_list_t *sul)
     if (dial->ws == NULL) {
         fail(dial, detail, false);
     } else {
+        give_up_address(dial);
         ws_abandon(&dial->ws);
         address_failed(dial, detail);
     }
@@ -109,7 +122,6 @@ static void refused(struct dial *dial, const struct ws_ended *how)
     }
     char detail[sizeof how->detail + 80];
     snprintf(detail, sizeof detail, "Asterisk answered %s%s", how->detail, advice);
-    dial->was_refused = true;
     /* Trying harder will not change a 401 or 403; a 404 or 500 may be an Asterisk that still
      * starts. */
     fail(dial, detail, how->code == 401 || how->code == 403);
@@ -118,6 +130,9 @@ static void refused(struct dial *dial, const struct ws_ended *how)
 static void on_ended(void *owner, const struct ws_ended *how)
 {
     struct dial *dial = owner;
+    if (how->end != WS_END_REFUSED) {
+        give_up_address(dial);
+    }
     dial->ws = NULL;
     if (how->end == WS_END_PROTOCOL_ERROR) {
         metrics_add(METRIC_PROTOCOL_ERRORS, 1);
@@ -143,13 +158,18 @@ void dial_begin(struct dial *self, struct link_way *way, uint32_t timeout_ms)
 {
     self->way = way;
     self->is_under_way = true;
-    self->was_refused = false;
+    self->may_have_taken = false;
     self->connect_by_ms = clock_monotonic_ms() + timeout_ms;
     time_out_in(self, timeout_ms);
     if (self->question == NULL && resolver_ask(self->environment->resolver, way->host, on_resolved,
                                                self, &self->question) != ARIZMQ_OK) {
         fail(self, "no thread to resolve the name in", false);
     }
+}
+
+bool dial_has_asked(const struct dial *self)
+{
+    return self->ws != NULL && ws_has_asked(self->ws);
 }
 
 void dial_cancel(struct dial *self)

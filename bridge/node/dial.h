@@ -23,6 +23,9 @@ struct dial_handler {
     /* The attempt has failed. `detail` says why, for people; borrowed for the call. `is_refusal`:
      * Asterisk has answered, and trying harder will not change what. */
     void (*failed)(void *owner, const char *detail, bool is_refusal);
+    /* An address was asked for the application and given up before it answered, so that Asterisk
+     * may have moved the application to a connection that is gone. May be NULL. */
+    void (*unsure)(void *owner);
 };
 
 /* A member of whoever dials. */
@@ -32,8 +35,7 @@ struct dial {
     void *owner;
     const char *label; /* for the log */
     bool is_under_way;
-    /* This attempt was answered with something other than 101: Asterisk has not taken it. */
-    bool was_refused;
+    bool may_have_taken; /* unsure() was called in this attempt */
 
     /* Private */
     struct link_way *way;
@@ -52,6 +54,9 @@ void dial_init(struct dial *self, const struct link_environment *environment,
 /* Begins an attempt on `way`, which is borrowed until it is over; at most `timeout_ms` for all of
  * it. None may be under way. */
 void dial_begin(struct dial *self, struct link_way *way, uint32_t timeout_ms);
+
+/* Asterisk has been asked for the application and has not answered yet. */
+bool dial_has_asked(const struct dial *self);
 
 /* Ends the attempt, if one is under way; nobody is told. */
 void dial_cancel(struct dial *self);

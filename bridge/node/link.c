@@ -69,7 +69,7 @@ static void on_dial_failed(void *owner, const char *detail, bool is_refusal)
     link_retry_later(link, is_refusal);
 }
 
-static const struct dial_handler dial_handler = {on_dial_opened, on_dial_failed};
+static const struct dial_handler dial_handler = {on_dial_opened, on_dial_failed, NULL};
 
 /* --- what the WebSocket tells */
 

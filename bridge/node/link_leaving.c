@@ -36,6 +36,8 @@ struct link_leaving {
     struct pipeline_source source;
     lws_sorted_usec_list_t timer;
     uint64_t heard_wall_ns;
+    uint64_t
+        unsure_since_ns;    /* without ApplicationReplaced: events may be missing since; 0: none */
     uint64_t answers_by_ms; /* monotonic: answers are not waited for longer */
     bool is_replaced;       /* ApplicationReplaced has come */
     bool has_lingered;      /* late events are not waited for any longer */
@@ -67,7 +69,8 @@ static void tell_unproven(const struct link_leaving *leaving, const char *detail
     log_warning("handover_unproven",
                 "%s: the connection that was handed over may not have delivered all: %s",
                 leaving->link->label, detail);
-    link_missed_since(leaving->link, leaving->heard_wall_ns);
+    bool is_older = leaving->unsure_since_ns != 0 && !leaving->is_replaced;
+    link_missed_since(leaving->link, is_older ? leaving->unsure_since_ns : leaving->heard_wall_ns);
 }
 
 static void on_handshake_timeout(lws_sorted_usec_list_t *sul)
@@ -144,7 +147,9 @@ static void on_ended(void *owner, const struct ws_ended *how)
     /* A close frame comes after everything else; any other end may have cut something off. */
     bool is_whole = how->end == WS_END_CLOSED ||
                     (leaving->is_replaced && (leaving->has_lingered || leaving->is_closing));
-    if (is_whole) {
+    if (leaving->unsure_since_ns != 0 && !leaving->is_replaced) {
+        tell_unproven(leaving, "an earlier connection may have taken the application from it");
+    } else if (is_whole) {
         log_debug("handover_done", "%s: the connection that was handed over is closed",
                   leaving->link->label);
     } else {
@@ -197,13 +202,14 @@ struct link_leaving *link_leaving_create(struct link *link)
     return leaving;
 }
 
-void link_leaving_begin(struct link_leaving *self, bool is_replaced)
+void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t unsure_since_ns)
 {
     struct link *link = self->link;
     self->way = link->way;
     self->ws = link->ws;
     self->commands = link->commands;
     self->heard_wall_ns = link->heard_wall_ns;
+    self->unsure_since_ns = unsure_since_ns;
     self->is_replaced = is_replaced;
     self->answers_by_ms =
         clock_monotonic_ms() + link->environment->config->gateway.answer_timeout_ms;

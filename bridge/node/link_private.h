@@ -220,8 +220,10 @@ bool link_successor_takes_replaced(struct link *self);
 struct link_leaving *link_leaving_create(struct link *link);
 
 /* Takes the link's connection from it, together with its way and the commands sent over it.
- * `is_replaced`: ApplicationReplaced has come over it already. */
-void link_leaving_begin(struct link_leaving *self, bool is_replaced);
+ * `is_replaced`: ApplicationReplaced has come over it already. If it never comes, nothing tells
+ * whether the application left it as late as it should have; where `unsure_since_ns` (wall clock)
+ * is not 0, it may have left then. */
+void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t unsure_since_ns);
 
 /* As many as there may be are leaving: none must be begun now. */
 bool link_leaving_is_full(const struct link *link);

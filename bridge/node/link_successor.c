@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * A link's successor: a second connection of the same application, opened beside the one that
- * works. Asterisk moves the application over with the handshake, tells the old connection so
- * (ApplicationReplaced), and sends what is new to the new one; before the handshake is answered,
- * the old one may have heard of it. As long as the successor does not come up, the link is as it
- * was. Whoever changes what a link is connected with calls link_hand_over().
+ * works. Asterisk moves the application over when it is asked to, tells the old connection so
+ * (ApplicationReplaced), and sends what is new to the new one; the old one may hear of it before
+ * the new one is up. As long as the successor does not come up, the link is as it was. Whoever
+ * changes what a link is connected with calls link_hand_over().
+ *
+ * An attempt that has asked Asterisk is never given up for another one, because the application may
+ * have gone to it. Where it ends without an answer, ApplicationReplaced tells whether it had.
  */
 #include <stdlib.h>
 
@@ -21,7 +24,10 @@ struct link_successor {
     lws_sorted_usec_list_t timer; /* the pause before the next attempt */
     uint16_t retry_count;
     unsigned attempt;
-    bool has_taken; /* the application was replaced while it was connecting */
+    bool has_taken;              /* the application was replaced while it was connecting */
+    bool has_lost;               /* that was before an address was given up */
+    uint64_t unsure_since_ns;    /* wall clock: an address had been asked, and was given up */
+    struct link_successor *next; /* that is to come after this one; NULL: none */
 };
 
 enum { WAIT_FOR_ROOM_MS = 50 };
@@ -41,13 +47,36 @@ static void connect_in(struct link_successor *successor, uint32_t wait_ms)
 
 static void successor_connect(struct link_successor *successor)
 {
-    if (link_leaving_is_full(successor->link)) {
+    struct link *link = successor->link;
+    if (link_leaving_is_full(link)) {
         connect_in(successor, WAIT_FOR_ROOM_MS);
         return;
     }
-    successor->attempt++;
+    if (successor->attempt++ == 0) {
+        log_info("handover", "%s: a second connection, to %s:%u, is to take over", link->label,
+                 successor->way.host, successor->way.target.port);
+    }
     successor->has_taken = false;
-    dial_begin(&successor->dial, &successor->way, successor->link->node->connect_timeout_ms);
+    dial_begin(&successor->dial, &successor->way, link->node->connect_timeout_ms);
+}
+
+/* Without the one that is to come after it. */
+static void successor_free(struct link_successor *successor)
+{
+    lws_sul_cancel(&successor->timer);
+    dial_cancel(&successor->dial);
+    link_way_release(&successor->way);
+    free(successor->leaving);
+    free(successor);
+}
+
+/* The next one takes its place; returns it, NULL where there is none. */
+static struct link_successor *make_room_for_next(struct link *link)
+{
+    struct link_successor *next = link->successor->next;
+    successor_free(link->successor);
+    link->successor = next;
+    return next;
 }
 
 /* The link lives by the successor's connection from now on. */
@@ -56,22 +85,37 @@ static void on_dial_opened(void *owner, struct ws *ws)
     struct link_successor *successor = owner;
     struct link *link = successor->link;
     unsigned attempt = successor->attempt;
+    uint64_t lost_since_ns = successor->has_lost ? successor->unsure_since_ns : 0;
     link_quiet(link);
-    link_leaving_begin(successor->leaving, successor->has_taken);
+    link_leaving_begin(successor->leaving, successor->has_taken, successor->unsure_since_ns);
     successor->leaving = NULL;
     link->way = successor->way;
     successor->way = (struct link_way){0};
-    link_successor_destroy(link);
+    struct link_successor *next = make_room_for_next(link);
     metrics_add(METRIC_HANDOVERS, 1);
     link_set_up(link, ws, attempt, true);
+    if (lost_since_ns != 0) {
+        link_missed_since(link, lost_since_ns);
+    }
+    if (next != NULL) {
+        successor_connect(next);
+    }
 }
 
-/* The application went to a connection that was then lost: the link hears nothing any more. */
-static void lose_application(struct link *link)
+/* Nothing comes over the link's connection any more. */
+static void application_has_gone(struct link_successor *successor, const char *detail)
 {
-    link->is_taken_by_own = true;
-    link_close(link, LINK_CONNECTION_LOST,
-               "the application had gone to a new connection of the bridge, which was lost");
+    struct link *link = successor->link;
+    log_warning("handover_failed",
+                "%s: no second connection to %s:%u: %s; the application has gone from the first",
+                link->label, successor->way.host, successor->way.target.port, detail);
+    if (successor->dial.may_have_taken) {
+        link->is_taken_by_own = true;
+        link_close(link, LINK_CONNECTION_LOST,
+                   "the application had gone to a new connection of the bridge, which was lost");
+    } else {
+        link_close_replaced(link);
+    }
 }
 
 static void on_dial_failed(void *owner, const char *detail, bool is_refusal)
@@ -80,15 +124,7 @@ static void on_dial_failed(void *owner, const char *detail, bool is_refusal)
     struct link *link = successor->link;
     metrics_add(METRIC_HANDOVERS_FAILED, 1);
     if (successor->has_taken) {
-        log_warning("handover_failed",
-                    "%s: no second connection to %s:%u: %s; the application has "
-                    "been taken from the first",
-                    link->label, successor->way.host, successor->way.target.port, detail);
-        if (successor->dial.was_refused) { /* so it was not this one that took it */
-            link_close_replaced(link);
-        } else {
-            lose_application(link);
-        }
+        application_has_gone(successor, detail);
         return;
     }
     if (is_refusal) {
@@ -100,10 +136,24 @@ static void on_dial_failed(void *owner, const char *detail, bool is_refusal)
                 "%s: no second connection to %s:%u: %s; the first one stays, next try in %u ms",
                 link->label, successor->way.host, successor->way.target.port, detail, wait_ms);
     link_tell_handover(link, detail);
+    if (successor->next != NULL) {
+        successor->next->unsure_since_ns = successor->unsure_since_ns;
+        successor = make_room_for_next(link);
+        wait_ms = 0;
+    }
     connect_in(successor, wait_ms);
 }
 
-static const struct dial_handler dial_handler = {on_dial_opened, on_dial_failed};
+static void on_dial_unsure(void *owner)
+{
+    struct link_successor *successor = owner;
+    if (successor->unsure_since_ns == 0) {
+        successor->unsure_since_ns = successor->link->heard_wall_ns;
+    }
+    successor->has_lost = successor->has_lost || successor->has_taken;
+}
+
+static const struct dial_handler dial_handler = {on_dial_opened, on_dial_failed, on_dial_unsure};
 
 static struct link_successor *successor_create(struct link *link, const struct config_node *node,
                                                struct tls_host *tls)
@@ -124,24 +174,39 @@ static struct link_successor *successor_create(struct link *link, const struct c
     return successor;
 }
 
+/* Puts it behind the one that Asterisk has been asked for, or in place of the one that there is. */
+static void set_successor(struct link *link, struct link_successor *successor)
+{
+    struct link_successor *present = link->successor;
+    if (present != NULL && dial_has_asked(&present->dial)) {
+        if (present->next != NULL) {
+            successor_free(present->next);
+        }
+        present->next = successor;
+        return;
+    }
+    if (present != NULL) {
+        successor->unsure_since_ns = present->unsure_since_ns;
+        successor_free(present);
+    }
+    link->successor = successor;
+}
+
 int link_hand_over(struct link *self, const struct config_node *node, struct tls_host *tls)
 {
     struct link_successor *successor = successor_create(self, node, tls);
     if (successor == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    link_successor_destroy(self);
-    self->successor = successor;
+    set_successor(self, successor);
     self->node = node;
     link_prepare_retry(self);
     switch (self->state) {
     case LINK_UP:
-        if (self->is_replaced) {
-            break; /* on its way to standby */
+        /* Where the application has been replaced it is on its way to standby. */
+        if (self->successor == successor && !self->is_replaced) {
+            successor_connect(successor);
         }
-        log_info("handover", "%s: a second connection, to %s:%u, is to take over", self->label,
-                 successor->way.host, successor->way.target.port);
-        successor_connect(successor);
         break;
     case LINK_CONNECTING:
         dial_cancel(&self->dial);
@@ -176,25 +241,21 @@ void link_successor_adopt(struct link *self)
     if (self->successor == NULL) {
         return;
     }
+    while (self->successor->next != NULL) {
+        make_room_for_next(self);
+    }
     dial_cancel(&self->dial); /* a question for the old name may be under way */
     link_way_release(&self->way);
     self->way = self->successor->way;
     self->successor->way = (struct link_way){0};
-    link_successor_destroy(self);
+    make_room_for_next(self);
 }
 
 void link_successor_destroy(struct link *self)
 {
-    struct link_successor *successor = self->successor;
-    self->successor = NULL;
-    if (successor == NULL) {
-        return;
+    while (self->successor != NULL) {
+        make_room_for_next(self);
     }
-    lws_sul_cancel(&successor->timer);
-    dial_cancel(&successor->dial);
-    link_way_release(&successor->way);
-    free(successor->leaving);
-    free(successor);
 }
 
 bool link_successor_takes_replaced(struct link *self)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <netinet/in.h>
+
 #include "arizmq/error.h"
 
 static char *print_authorization(const struct config_node *node)
@@ -51,10 +53,11 @@ static int write_texts(struct link_way *way, const struct config_node *node,
     print(&way->events_path, "%s/events?app=%s%s", node->path, name,
           way->hears_all ? "&subscribeAll=true" : "");
     way->host = strdup(node->host);
+    way->address = calloc(1, INET6_ADDRSTRLEN);
     way->authorization = print_authorization(node);
     bool is_whole = way->application_path != NULL && way->subscribe_path != NULL &&
                     way->unsubscribe_path != NULL && way->events_path != NULL &&
-                    way->host != NULL && way->authorization != NULL;
+                    way->host != NULL && way->address != NULL && way->authorization != NULL;
     return is_whole ? ARIZMQ_OK : ARIZMQ_ENOMEM;
 }
 
@@ -72,6 +75,7 @@ int link_way_create(const struct link_environment *environment, const struct con
     way.target = (struct target){
         .context = environment->context,
         .vhost = tls != NULL ? tls_host_vhost(tls) : environment->vhost,
+        .address = way.address,
         .host = way.host,
         .port = node->port,
         .use_tls = node->use_tls,
@@ -86,6 +90,7 @@ int link_way_create(const struct link_environment *environment, const struct con
 void link_way_release(struct link_way *self)
 {
     free(self->host);
+    free(self->address);
     free(self->authorization);
     free(self->events_path);
     free(self->application_path);

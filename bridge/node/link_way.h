@@ -16,6 +16,7 @@
 /* Owns all that it points to, but for what is said to be borrowed. May be moved. */
 struct link_way {
     char *host;
+    char *address; /* that it was last connected to, numeric; room for INET6_ADDRSTRLEN bytes */
     char *authorization;
     char *events_path;      /* of the WebSocket, with its query */
     char *application_path; /* /ari/applications/NAME */
@@ -23,7 +24,7 @@ struct link_way {
     char *unsubscribe_path; /* its subscription to device states */
     bool hears_all;         /* the application has subscribe_all */
     struct tls_host *tls;   /* NULL: none */
-    struct target target;   /* of the above; `address` is that of whoever connects */
+    struct target target;   /* of the above */
 };
 
 /* The way to `application` that `node` describes; holds `tls`, which is NULL without TLS. Returns

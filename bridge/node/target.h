@@ -17,7 +17,7 @@
 struct target {
     struct lws_context *context;
     struct lws_vhost *vhost; /* holds the TLS settings */
-    const char *address;     /* numeric, so that nothing waits for DNS; used while connecting */
+    const char *address;     /* numeric, so that nothing waits for DNS */
     const char *host;        /* as in the URL: the Host header, and the name that TLS verifies */
     uint16_t port;
     bool use_tls;

@@ -216,6 +216,11 @@ void ws_abandon(struct ws **self)
     ws_free(ws);
 }
 
+bool ws_has_asked(const struct ws *self)
+{
+    return self->has_asked;
+}
+
 bool ws_is_between_messages(const struct ws *self)
 {
     return ws_reader_is_between_messages(&self->reader) && !self->in_message;

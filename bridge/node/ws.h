@@ -74,6 +74,9 @@ void ws_close(struct ws *self, enum ws_close_code code);
  * is not called again. *self becomes NULL. */
 void ws_abandon(struct ws **self);
 
+/* The request of the handshake was sent, or is just being sent. */
+bool ws_has_asked(const struct ws *self);
+
 /* Whether the connection stands between two messages, as far as the transport can know. */
 bool ws_is_between_messages(const struct ws *self);
 

@@ -40,7 +40,8 @@ struct ws {
     struct lws *wsi;
     lws_sorted_usec_list_t end_later; /* to report a failure of ws_open() itself from the loop */
     bool is_opening;                  /* within ws_open() */
-    bool is_open;                     /* the handshake is done */
+    bool has_asked;                   /* the handshake has begun */
+    bool is_open;                     /* it is done */
     bool is_closing;                  /* a close frame was sent or is about to be */
     bool has_ended;
     struct ws_ended how;

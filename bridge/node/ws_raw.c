@@ -219,6 +219,7 @@ static int ws_raw_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
     switch (reason) {
     case LWS_CALLBACK_RAW_CONNECTED:
         ws->wsi = wsi;
+        ws->has_asked = true;
         return send_handshake(ws);
     case LWS_CALLBACK_RAW_RX:
         ws->received_ns = clock_wall_ns();

@@ -139,6 +139,7 @@ static int ws_role_callback(struct lws *wsi, enum lws_callback_reasons reason, v
     switch (reason) {
     case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
         unsigned char **at = in;
+        ws->has_asked = true;
         return append_authorization(ws, at, *at + length);
     }
     case LWS_CALLBACK_CLIENT_ESTABLISHED:

@@ -111,6 +111,7 @@ struct config_history {
     uint32_t max_age_ms; /* 3600000 */
     uint32_t max_page_messages; /* 10000 in one reply */
     uint64_t max_page_bytes;    /* 8 MiB of events in one reply; one event may be larger */
+    uint64_t max_unread_bytes;  /* 64 MiB of replies that clients have not taken yet; then 429 */
 };
 
 /* The same on disk (keep/journal.h). */

@@ -138,6 +138,7 @@ static const cyaml_schema_field_t history_fields[] = {
     CYAML_FIELD_UINT("max_age_ms", OPTIONAL, struct config_history, max_age_ms),
     CYAML_FIELD_UINT("max_page_messages", OPTIONAL, struct config_history, max_page_messages),
     CYAML_FIELD_UINT("max_page_bytes", OPTIONAL, struct config_history, max_page_bytes),
+    CYAML_FIELD_UINT("max_unread_bytes", OPTIONAL, struct config_history, max_unread_bytes),
     CYAML_FIELD_END,
 };
 

@@ -158,7 +158,19 @@
     X(HISTORY_TRIMMED, counter, "arizmq_history_trimmed_total",                                    \
       "Events that left history because of its bounds")                                            \
     X(HISTORY_HOLES, counter, "arizmq_history_holes_total",                                        \
-      "Events published and not kept: larger than history.max_bytes allows, or no memory")
+      "Events published and not kept: larger than history.max_bytes allows, or no memory")         \
+    X(HISTORY_PAGES, counter, "arizmq_history_pages_total",                                        \
+      "GET arizmq/history answered with 200, memory and journal together")                         \
+    X(HISTORY_MESSAGES, counter, "arizmq_history_messages_total", "Messages in these replies")     \
+    X(HISTORY_COMPACTED, counter, "arizmq_history_compacted_total",                                \
+      "GET arizmq/history answered with compacted")                                                \
+    X(HISTORY_UNREAD_BYTES, gauge, "arizmq_history_unread_bytes",                                  \
+      "Memory of replies with messages that their clients have not taken yet")                     \
+    X(HISTORY_MAX_UNREAD_BYTES, gauge, "arizmq_history_max_unread_bytes",                          \
+      "history.max_unread_bytes")                                                                  \
+    X(HISTORY_MAX_PAGE_MESSAGES, gauge, "arizmq_history_max_page_messages",                        \
+      "history.max_page_messages")                                                                 \
+    X(HISTORY_MAX_PAGE_BYTES, gauge, "arizmq_history_max_page_bytes", "history.max_page_bytes")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };
