@@ -26,7 +26,7 @@
 struct pipeline {
     const struct config *config;
     struct feed *feed;       /* NULL: no gateway */
-    struct history *history; /* NULL: no gateway */
+    struct history *history; /* NULL: no gateway, and no journal */
     uint64_t epoch;
     uint64_t seq;
     unsigned views_count;
@@ -70,7 +70,7 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
     pipeline->views = calloc(config->publish_count, sizeof(struct view *));
     int result = pipeline->views == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
-    if (result == ARIZMQ_OK && feed != NULL) {
+    if (result == ARIZMQ_OK && (feed != NULL || config->journal.path != NULL)) {
         result = history_create(&config->history, pipeline->epoch, &pipeline->history);
     }
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
@@ -229,6 +229,11 @@ void pipeline_read_subscriptions(struct pipeline *self)
     for (unsigned i = 0; i < self->views_count; i++) {
         view_read_subscriptions(self->views[i]);
     }
+}
+
+void pipeline_leave_history(struct pipeline *self)
+{
+    self->history = NULL;
 }
 
 struct history *pipeline_history(const struct pipeline *self)

@@ -34,8 +34,9 @@ struct pipeline_source {
 };
 
 /* Binds the views of `config`, which is borrowed for the pipeline's life, as is `feed` (NULL: there
- * is no gateway, hence nobody who could ask for history, and none is kept). Returns ARIZMQ_OK; else ARIZMQ_E… with one line that names the endpoint and the
- * reason in error[error_size]. */
+ * is no gateway, hence nobody who could ask for history, and where there is no journal either none
+ * is kept). Returns ARIZMQ_OK; else ARIZMQ_E… with one line that names the endpoint and the reason
+ * in error[error_size]. */
 int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
                     char *error, size_t error_size);
 
@@ -61,6 +62,9 @@ void pipeline_read_subscriptions(struct pipeline *self);
 
 /* What was published, which lives as long as the pipeline; NULL where none is kept. */
 struct history *pipeline_history(const struct pipeline *self);
+
+/* Somebody may still read it, whom nobody can wait for: it is not freed with the pipeline. */
+void pipeline_leave_history(struct pipeline *self);
 
 uint64_t pipeline_epoch(const struct pipeline *self);
 

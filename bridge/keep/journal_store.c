@@ -223,7 +223,6 @@ static int add_view(struct journal_store *store, const struct journal_view *view
     sqlite3_stmt *statement = store->statements[STATEMENT_ADD_VIEW];
     sqlite3_bind_text(statement, 3, view->name, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 4, view->endpoint, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 5, view->tokens);
     const int64_t values[] = {store->run, view->number};
     int result = journal_run(store, STATEMENT_ADD_VIEW, 2, values);
     sqlite3_clear_bindings(statement);

@@ -35,7 +35,6 @@ struct journal_view {
     unsigned number; /* in messages */
     const char *name;
     const char *endpoint;
-    unsigned tokens; /* of its topic template */
 };
 
 /* The run that is being written: it enters the database with its first batch. */

@@ -25,7 +25,7 @@ static const char schema[] =
     "CREATE TABLE runs(run INTEGER PRIMARY KEY, epoch INTEGER NOT NULL UNIQUE,"
     " started_ns INTEGER NOT NULL, ended_ns INTEGER, oldest INTEGER NOT NULL);"
     "CREATE TABLE views(run INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,"
-    " endpoint TEXT NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY(run, number)) WITHOUT ROWID;"
+    " endpoint TEXT NOT NULL, PRIMARY KEY(run, number)) WITHOUT ROWID;"
     /* The text last, so that an event that is not wanted costs no more than its messages. */
     "CREATE TABLE events(id INTEGER PRIMARY KEY, received_ns INTEGER NOT NULL,"
     " messages BLOB NOT NULL, text BLOB NOT NULL);"

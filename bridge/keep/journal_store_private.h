@@ -32,8 +32,7 @@ enum { JOURNAL_PAGE_BYTES = 8192 };
     X(NEXT_RUN, "SELECT max(coalesce((SELECT max(run) FROM runs), 0),"                             \
                 " coalesce((SELECT max(id) FROM events), 0) >> 41) + 1")                           \
     X(SURPLUS_RUN, "SELECT run FROM runs ORDER BY run DESC LIMIT 1 OFFSET ?")                      \
-    X(ADD_VIEW, "INSERT OR REPLACE INTO views(run, number, name, endpoint, tokens)"                \
-                " VALUES(?, ?, ?, ?, ?)")                                                          \
+    X(ADD_VIEW, "INSERT OR REPLACE INTO views(run, number, name, endpoint) VALUES(?, ?, ?, ?)")    \
     X(ADD_EVENT, "INSERT INTO events(id, received_ns, messages, text) VALUES(?, ?, ?, ?)")         \
     X(ADD_HOLE, "INSERT INTO holes(run, first, last, reason) VALUES(?, ?, ?, ?)")                  \
     X(OLDEST, "SELECT id, received_ns, length(messages) + length(text) FROM events"                \

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "gateway/feed.h"
 #include "gateway/gateway.h"
+#include "keep/journal.h"
 #include "node/nodes.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
@@ -39,6 +40,7 @@ enum {
     FILES_NEEDED = 32,    /* without any link; libzmq aborts where it gets none */
     FILES_PER_LINK = 2,   /* its WebSocket and a request */
     FILES_OF_GATEWAY = 8, /* its socket, its loop */
+    FILES_OF_JOURNAL = 8, /* its files, its directory, what wakes it */
     FILES_PER_NODE = 2,   /* of the gateway: libcurl's own, and a connection; more are opened where
                              more may be */
 };
@@ -51,12 +53,14 @@ struct service {
     struct post *post;       /* likewise */
     struct gateway *gateway; /* NULL: there is none */
     struct pipeline *pipeline;
+    struct journal *journal; /* NULL: there is none */
     struct nodes *nodes;
     int signals; /* a signalfd; libwebsockets closes it once it has adopted it */
     lws_sorted_usec_list_t beat;
     lws_sorted_usec_list_t subscriptions;
     lws_sorted_usec_list_t stopping;
-    uint64_t stop_by_ms; /* 0: not stopping */
+    uint64_t stop_by_ms;  /* 0: not stopping */
+    uint64_t drain_by_ms; /* for what was published to reach subscribers and disk */
     bool links_are_stopping;
     bool is_done;
 };
@@ -88,6 +92,18 @@ static bool gateway_has_ended(struct service *service)
     return service->gateway == NULL || gateway_is_stopped(service->gateway);
 }
 
+/* Nothing is published any more. Subscribers and the journal have what the stop has left of its
+ * time, at least a quarter of it. */
+static void begin_drain(struct service *service)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t least_ms = now_ms + service->config->stop_timeout_ms / 4;
+    service->drain_by_ms = service->stop_by_ms > least_ms ? service->stop_by_ms : least_ms;
+    if (service->journal != NULL) {
+        journal_stop(service->journal, (uint32_t)(service->drain_by_ms - now_ms));
+    }
+}
+
 static void on_stopping(lws_sorted_usec_list_t *sul)
 {
     struct service *service = lws_container_of(sul, struct service, stopping);
@@ -112,6 +128,7 @@ static void on_stopping(lws_sorted_usec_list_t *sul)
     json_object_set_new(json, "seq", json_integer((json_int_t)pipeline_seq(service->pipeline)));
     pipeline_publish_own(service->pipeline, "-", json);
     pipeline_beat(service->pipeline);
+    begin_drain(service);
     service->is_done = true;
     lws_cancel_service(service->context);
 }
@@ -203,6 +220,7 @@ static int check_file_limit(const struct config *config, char *error, size_t err
 {
     bool has_gateway = config->gateway.enabled;
     unsigned needed = FILES_NEEDED + (has_gateway ? FILES_OF_GATEWAY : 0);
+    needed += config->journal.path != NULL ? FILES_OF_JOURNAL : 0;
     for (unsigned i = 0; i < config->nodes_count; i++) {
         needed += config->nodes[i].apps_count * FILES_PER_LINK;
         needed += has_gateway ? FILES_PER_NODE : 0;
@@ -297,12 +315,25 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
     }
     post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
     result = gateway_create(service->config, service->feed, service->post,
-                            pipeline_history(service->pipeline), NULL, &service->gateway, error,
-                            error_size);
+                            pipeline_history(service->pipeline), journal_source(service->journal),
+                            &service->gateway, error, error_size);
     if (result == ARIZMQ_OK) {
         result = gateway_start(service->gateway);
         if (result != ARIZMQ_OK) {
             snprintf(error, error_size, "cannot start the gateway's thread");
+        }
+    }
+    return result;
+}
+
+static int create_journal(struct service *service, char *error, size_t error_size)
+{
+    int result = journal_create(&service->config->journal, pipeline_history(service->pipeline),
+                                JOURNAL_MUST_LOCK, &service->journal, error, error_size);
+    if (result == ARIZMQ_OK) {
+        result = journal_start(service->journal);
+        if (result != ARIZMQ_OK) {
+            snprintf(error, error_size, "cannot start the journal's thread");
         }
     }
     return result;
@@ -322,6 +353,9 @@ static int create_parts(struct service *service, char *error, size_t error_size)
         return result;
     }
     result = pipeline_create(service->config, service->feed, &service->pipeline, error, error_size);
+    if (result == ARIZMQ_OK && service->config->journal.path != NULL) {
+        result = create_journal(service, error, error_size);
+    }
     if (result == ARIZMQ_OK) {
         result = nodes_create(service->context, service->vhost, service->config, service->pipeline,
                               service->feed, &service->nodes, error, error_size);
@@ -360,13 +394,13 @@ static int service_start(struct service *service)
     return ARIZMQ_OK;
 }
 
-/* What a stop has left of its time for the subscribers, at least that quarter. */
 static int linger_ms(const struct service *service)
 {
-    uint32_t all_ms = service->config->stop_timeout_ms;
     uint64_t now = clock_monotonic_ms();
-    uint64_t left_ms = service->stop_by_ms > now ? service->stop_by_ms - now : 0;
-    return (int)(left_ms > all_ms / 4 ? left_ms : all_ms / 4);
+    if (service->drain_by_ms == 0) { /* it has not ended in good order */
+        return (int)(service->config->stop_timeout_ms / 4);
+    }
+    return service->drain_by_ms > now ? (int)(service->drain_by_ms - now) : 0;
 }
 
 int service_run(const struct config *config)
@@ -389,11 +423,18 @@ int service_run(const struct config *config)
     if (service.context != NULL) {
         lws_context_destroy(service.context);
     }
+    bool is_stuck = journal_destroy(&service.journal) != ARIZMQ_OK;
+    if (is_stuck) {
+        pipeline_leave_history(service.pipeline);
+    }
     uint64_t seq = service.pipeline != NULL ? pipeline_seq(service.pipeline) : 0;
     pipeline_destroy(&service.pipeline, linger_ms(&service));
     zsys_shutdown();
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);
+    }
+    if (is_stuck) {
+        _exit(result == ARIZMQ_OK ? EXIT_SUCCESS : EXIT_FAILURE); /* its thread still runs */
     }
     return result == ARIZMQ_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -41,8 +41,8 @@ static inline void remove_directory(void)
 }
 
 static const struct journal_view both_views[] = {
-    {0, "events", "tcp://127.0.0.1:5555", 4},
-    {1, "objects", "tcp://127.0.0.1:5556", 4},
+    {0, "events", "tcp://127.0.0.1:5555"},
+    {1, "objects", "tcp://127.0.0.1:5556"},
 };
 
 static inline struct journal_run run_of(uint64_t epoch)

@@ -174,7 +174,7 @@ Test(journal_store, views_by_name_and_by_endpoint)
     cr_expect_eq(journal_store_find_view(store, run + 1, "events", &number, &error),
                  ARIZMQ_ENOTFOUND);
     /* One more, as a reload brings it. */
-    const struct journal_view more[] = {both_views[0], both_views[1], {2, "calls", "ipc://x", 4}};
+    const struct journal_view more[] = {both_views[0], both_views[1], {2, "calls", "ipc://x"}};
     struct journal_run grown = {.epoch = 9, .views_count = 3, .views = more};
     struct journal_batch *batch = NULL;
     cr_assert_eq(journal_batch_create(MAX_BYTES, &batch), ARIZMQ_OK);
