@@ -96,11 +96,16 @@ void history_desk_destroy(struct history_desk **self)
 
 /* --- answers */
 
-/* Where history stands now. */
+/* Where history stands now, on disk as well as in memory. */
 static struct reply_position read_position(const struct history_desk *desk)
 {
     /* In this order, or `newest` might be before what is not the oldest any more. */
     uint64_t oldest = history_oldest(desk->history);
+    const struct history_source *source = desk->source;
+    if (source != NULL && source->oldest != NULL) {
+        uint64_t on_disk = source->oldest(source->owner, history_epoch(desk->history));
+        oldest = on_disk < oldest ? on_disk : oldest;
+    }
     return (struct reply_position){.epoch = history_epoch(desk->history),
                                    .oldest = oldest,
                                    .newest = history_newest(desk->history)};

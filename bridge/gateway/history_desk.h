@@ -38,6 +38,10 @@ struct history_source {
      * the request now, which may be asked again. `query` is borrowed for the call. */
     int (*ask)(void *owner, uint64_t ticket, const struct history_query *query);
 
+    /* The oldest position of this run that it has, in the command thread; UINT64_MAX: none. NULL
+     * where it has nothing of this run. */
+    uint64_t (*oldest)(void *owner, uint64_t epoch);
+
     /* Readable when answers wait; the command thread then calls collect(), which takes the signal
      * away and calls history_desk_answer() for each. */
     int fd;

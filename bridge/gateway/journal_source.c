@@ -124,6 +124,17 @@ static int ask(void *owner, uint64_t ticket, const struct history_query *query)
     return result;
 }
 
+static uint64_t oldest(void *owner, uint64_t epoch)
+{
+    const struct journal_status *status = ((struct journal_source *)owner)->status;
+    for (unsigned i = 0; status != NULL && i < status->runs_count; i++) {
+        if (status->runs[i].epoch == epoch) {
+            return status->runs[i].oldest;
+        }
+    }
+    return UINT64_MAX;
+}
+
 static void collect(void *owner, struct history_desk *desk)
 {
     struct journal_source *source = owner;
@@ -215,8 +226,11 @@ int journal_source_create(struct journal_source **out)
     }
     source->questions_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     source->deliveries_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    source->for_desk = (struct history_source){
-        .owner = source, .ask = ask, .fd = source->deliveries_fd, .collect = collect};
+    source->for_desk = (struct history_source){.owner = source,
+                                               .ask = ask,
+                                               .oldest = oldest,
+                                               .fd = source->deliveries_fd,
+                                               .collect = collect};
     int result = source->questions_fd < 0 || source->deliveries_fd < 0 ? ARIZMQ_EIO : ARIZMQ_OK;
     if (result == ARIZMQ_OK) {
         result = queue_create(QUEUE_BYTES, &source->questions);

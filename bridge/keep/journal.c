@@ -24,13 +24,14 @@
 
 enum {
     LOOK_EVERY_MS = 50, /* at the most; commit_ms where that is less */
+    LOOK_OFTEN_MS = 5,  /* while events come, lest history lets them go */
     TIDY_EVERY_MS = 1000,
     NS_PER_MS = 1000000,
 };
 
 /* --- the store */
 
-/* It may have been held by another process, damaged, or on a disk that was gone. */
+/* Another process had it, or the file was taken away. */
 static void reopen(struct journal *journal)
 {
     struct journal_error error;
@@ -177,6 +178,10 @@ static bool turn(struct journal *journal)
         has_more = journal_write_batch(journal);
     }
     metrics_set(METRIC_JOURNAL_LAG, history_newest(journal->history) - journal->stored);
+    if (journal->stored > 0 && !journal->run_is_told) {
+        journal->run_is_told = true;
+        tell_status(journal);
+    }
     bool is_time = now_ms - journal->tidied_ms >= TIDY_EVERY_MS;
     if (journal->store != NULL && (is_time || has_more || journal->has_more_to_tidy)) {
         tidy(journal);
@@ -227,9 +232,13 @@ static void *run(void *argument)
     struct journal *journal = argument;
     pthread_setname_np(pthread_self(), "journal");
     bool has_more = false;
+    uint64_t seen = 0;
     while (!is_over(journal)) {
+        uint64_t newest = history_newest(journal->history);
+        uint32_t look_ms = newest != seen ? LOOK_OFTEN_MS : LOOK_EVERY_MS;
         uint32_t commit_ms = atomic_load(&journal->commit_ms);
-        rest(journal, has_more ? 0 : commit_ms < LOOK_EVERY_MS ? (int)commit_ms : LOOK_EVERY_MS);
+        rest(journal, has_more ? 0 : (int)(commit_ms < look_ms ? commit_ms : look_ms));
+        seen = newest;
         has_more = turn(journal);
     }
     end(journal);

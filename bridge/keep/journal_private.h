@@ -53,6 +53,7 @@ struct journal {
     uint64_t committed_ms;
     uint64_t tidied_ms;
     bool has_more_to_tidy;
+    bool run_is_told; /* that it has begun, to those who ask */
     struct journal_trouble trouble;
     struct journal_answer answer;
     struct journal_status *status; /* as it was last told; NULL: never */

@@ -17,7 +17,7 @@
 enum {
     WAL_SHARE = 4,   /* of max_bytes, one in so many may be the WAL */
     EVENT_SHARE = 8, /* and one event */
-    BATCH_SHARE = 2, /* of the WAL, and the checkpoint comes after the other half */
+    BATCH_SHARE = 4, /* of the WAL; the checkpoint comes when half of it is full */
     WAL_MAX_BYTES = 16 << 20,
 };
 

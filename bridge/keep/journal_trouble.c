@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * What the journal does when the disk will not: it says so, once and then now and then, waits
- * longer after each attempt, and says when it is over and what is missing.
+ * longer after each attempt, and says when it is over and what is missing. The database stays open,
+ * so that what is in it can be read.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -17,12 +18,6 @@ enum {
     TELL_EVERY_MS = 60000, /* of a failure that goes on */
     TELL_AGAIN_MS = 10000, /* of another one, or of more holes */
 };
-
-/* What a new connection to the database will not make better. */
-static bool keeps_store(enum journal_reason reason)
-{
-    return reason == JOURNAL_DISK_FULL || reason == JOURNAL_LOCKED || reason == JOURNAL_MEMORY;
-}
 
 static bool is_to_be_told(const struct journal_trouble *trouble, enum journal_reason before,
                           uint64_t now_ms)
@@ -57,9 +52,6 @@ void journal_has_failed(struct journal *self, const struct journal_error *error)
     if (!atomic_load(&self->is_stopping)) {
         trouble->pause_ms *= 2;
         trouble->pause_ms = trouble->pause_ms < PAUSE_MAX_MS ? trouble->pause_ms : PAUSE_MAX_MS;
-    }
-    if (!keeps_store(error->reason)) {
-        journal_store_close(&self->store);
     }
 }
 
