@@ -68,7 +68,7 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
     pipeline->rest_response = objects_find_type("RESTResponse", 12);
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
     int result = ARIZMQ_OK;
-    if (feed != NULL) {
+    if (feed != NULL || config->journal.path != NULL) {
         result = history_create(&config->history, pipeline->epoch, &pipeline->history);
     }
     if (result == ARIZMQ_OK && config->state.enabled) {
@@ -243,6 +243,11 @@ void pipeline_read_subscriptions(struct pipeline *self)
     for (unsigned i = 0; i < self->views_count; i++) {
         view_read_subscriptions(self->views[i]);
     }
+}
+
+void pipeline_leave_history(struct pipeline *self)
+{
+    self->history = NULL;
 }
 
 struct history *pipeline_history(const struct pipeline *self)

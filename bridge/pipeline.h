@@ -25,8 +25,8 @@ struct pipeline_change;
 
 /* Where an event came from. */
 struct pipeline_source {
-    const char *node;    /* the configured name; valid as long as the source */
-    unsigned node_index; /* of config->nodes */
+    const char *node;         /* the configured name; valid as long as the source */
+    unsigned node_index;      /* of config->nodes */
     struct tally *tally;      /* what became of its messages */
     struct state_link *state; /* the last values of its objects; NULL: none are kept */
     /* Asked about each RESTResponse: true where it answers one of the bridge's own requests, which
@@ -38,8 +38,9 @@ struct pipeline_source {
 };
 
 /* Binds the views of `config`, which is held; `feed` is borrowed (NULL: there is no gateway, hence
- * nobody who could ask for history, and none is kept). Returns ARIZMQ_OK; else ARIZMQ_E… with one
- * line that names the endpoint and the reason in error[error_size]. */
+ * nobody who could ask for history, and where there is no journal either none is kept). Returns
+ * ARIZMQ_OK; else ARIZMQ_E… with one line that names the endpoint and the reason in
+ * error[error_size]. */
 int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
                     char *error, size_t error_size);
 
@@ -84,6 +85,8 @@ struct history *pipeline_history(const struct pipeline *self);
 
 /* The last values of all objects, which live as long as the pipeline; NULL where none are kept. */
 struct state *pipeline_state(const struct pipeline *self);
+/* Somebody may still read it, whom nobody can wait for: it is not freed with the pipeline. */
+void pipeline_leave_history(struct pipeline *self);
 
 uint64_t pipeline_epoch(const struct pipeline *self);
 

@@ -12,7 +12,7 @@
 struct pipeline {
     const struct config *config; /* held */
     struct feed *feed;           /* NULL: no gateway */
-    struct history *history;     /* NULL: no gateway */
+    struct history *history;     /* NULL: no gateway, and no journal */
     struct state *state;         /* NULL: none is kept (state.enabled) */
     uint64_t epoch;
     uint64_t seq;

@@ -265,7 +265,8 @@ static void connect_parts(struct gateway *gateway)
                                 .fleet = gateway->fleet,
                                 .owners = gateway->owners,
                                 .transport = &gateway->transport,
-                                .history = gateway->history};
+                                .history = gateway->history,
+                                .journal = gateway->journal};
     gateway->commands = (struct commands){.config = gateway->config,
                                           .door = gateway->door,
                                           .fleet = gateway->fleet,
@@ -284,8 +285,8 @@ static void connect_parts(struct gateway *gateway)
 }
 
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
-                   struct history *history, const struct history_source *source,
-                   struct gateway **out, char *error, size_t error_size)
+                   struct history *history, struct journal_source *journal, struct gateway **out,
+                   char *error, size_t error_size)
 {
     snprintf(error, error_size, "no memory for the gateway");
     struct gateway *gateway = calloc(1, sizeof *gateway);
@@ -296,17 +297,19 @@ int gateway_create(const struct config *config, struct feed *feed, struct post *
     gateway->feed = feed;
     gateway->post = post;
     gateway->history = history;
-    gateway->source = source;
+    gateway->journal = journal;
+    gateway->source = journal != NULL ? journal_source_for_desk(journal) : NULL;
     gateway->epoll_fd = -1;
     gateway->stop_fd = -1;
     int result = create_loop(gateway, error, error_size);
     if (result == ARIZMQ_OK) {
         result = create_parts(gateway, error, error_size);
     }
-    if (result == ARIZMQ_OK && (watch(gateway, gateway->stop_fd) != ARIZMQ_OK ||
-                                watch(gateway, feed_fd(feed)) != ARIZMQ_OK ||
-                                (source != NULL && watch(gateway, source->fd) != ARIZMQ_OK) ||
-                                watch(gateway, door_fd(gateway->door)) != ARIZMQ_OK)) {
+    if (result == ARIZMQ_OK &&
+        (watch(gateway, gateway->stop_fd) != ARIZMQ_OK ||
+         watch(gateway, feed_fd(feed)) != ARIZMQ_OK ||
+         (journal != NULL && watch(gateway, gateway->source->fd) != ARIZMQ_OK) ||
+         watch(gateway, door_fd(gateway->door)) != ARIZMQ_OK)) {
         snprintf(error, error_size, "the gateway's loop: %s", strerror(errno));
         result = ARIZMQ_EIO;
     }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "gateway/feed.h"
-#include "gateway/history_desk.h"
+#include "gateway/journal_source.h"
 #include "gateway/post.h"
 #include "ops/config.h"
 #include "ops/reload_plan.h"
@@ -20,12 +20,12 @@ struct gateway;
 struct gateway_change;
 
 /* Binds config->gateway.endpoint and prepares everything; starts no thread. `config` is held;
- * `feed` and `post` are borrowed, as are `history`, the pipeline's, and `source`, which knows more
+ * `feed` and `post` are borrowed, as are `history`, the pipeline's, and `journal`, which knows more
  * of the same (NULL: none). Returns ARIZMQ_OK; else ARIZMQ_E… with one line in error[error_size].
  */
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
-                   struct history *history, const struct history_source *source,
-                   struct gateway **out, char *error, size_t error_size);
+                   struct history *history, struct journal_source *journal, struct gateway **out,
+                   char *error, size_t error_size);
 
 /* Starts the thread. Signals must be blocked already. Returns ARIZMQ_OK or ARIZMQ_EIO. */
 int gateway_start(struct gateway *self);

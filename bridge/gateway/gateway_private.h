@@ -20,7 +20,8 @@ struct gateway {
     struct feed *feed;
     struct post *post;
     struct history *history;
-    const struct history_source *source; /* NULL: none */
+    struct journal_source *journal;      /* NULL: none */
+    const struct history_source *source; /* its; NULL: none */
     int epoll_fd;
     int stop_fd; /* eventfd */
     int door_fd;

@@ -107,11 +107,16 @@ void history_desk_destroy(struct history_desk **self)
 
 /* --- answers */
 
-/* Where history stands now. */
+/* Where history stands now, on disk as well as in memory. */
 static struct reply_position read_position(const struct history_desk *desk)
 {
     /* In this order, or `newest` might be before what is not the oldest any more. */
     uint64_t oldest = history_oldest(desk->history);
+    const struct history_source *source = desk->source;
+    if (source != NULL && source->oldest != NULL) {
+        uint64_t on_disk = source->oldest(source->owner, history_epoch(desk->history));
+        oldest = on_disk < oldest ? on_disk : oldest;
+    }
     return (struct reply_position){.epoch = history_epoch(desk->history),
                                    .oldest = oldest,
                                    .newest = history_newest(desk->history)};
@@ -193,16 +198,27 @@ static void give_page(struct history_desk *desk, struct history_job *job)
 
 /* --- requests */
 
-/* Whether the source takes what memory does not have; then the job is away. */
-static bool ask_source(struct history_desk *desk, struct history_job *job)
+enum asking { ASKED, REFUSED, NO_SOURCE };
+
+/* Asks the source, if there is one, for what memory does not have; then the job is away, or it was
+ * answered. */
+static enum asking ask_source(struct history_desk *desk, struct history_job *job)
 {
-    if (desk->source == NULL ||
-        !desk->source->ask(desk->source->owner, desk->tickets + 1, &job->query)) {
-        return false;
+    if (desk->source == NULL) {
+        return NO_SOURCE;
+    }
+    int result = desk->source->ask(desk->source->owner, desk->tickets + 1, &job->query);
+    if (result == ARIZMQ_ENOTFOUND) {
+        return NO_SOURCE;
+    }
+    if (result != ARIZMQ_OK) {
+        refuse(desk, job, REPLY_OVERLOADED,
+               "too many requests wait for what is on disk: ask again later");
+        return REFUSED;
     }
     job->ticket = ++desk->tickets;
     DL_APPEND(desk->away, job);
-    return true;
+    return ASKED;
 }
 
 /* One slice of the job, which is in no list. Returns false where it was answered. */
@@ -215,12 +231,13 @@ static bool read_on(struct history_desk *desk, struct history_job *job)
     case HISTORY_SCAN_DONE:
         give_page(desk, job);
         break;
-    case HISTORY_SCAN_GONE:
-        if (ask_source(desk, job)) {
-            return true;
+    case HISTORY_SCAN_GONE: {
+        enum asking asking = ask_source(desk, job);
+        if (asking == NO_SOURCE) {
+            refuse_compacted(desk, job, 0);
         }
-        refuse_compacted(desk, job, 0);
-        break;
+        return asking == ASKED;
+    }
     case HISTORY_SCAN_HOLE:
         refuse_compacted(desk, job, job->scan.behind_hole);
         break;
@@ -238,13 +255,13 @@ static struct history_job *begin(struct history_desk *desk, struct history_job *
     uint64_t epoch = history_epoch(desk->history);
     uint64_t begun = history_begun(desk->history);
     if (query->epoch != 0 && query->epoch != epoch) {
-        if (ask_source(desk, job)) {
-            return job;
+        enum asking asking = ask_source(desk, job);
+        if (asking == NO_SOURCE) {
+            refuse(desk, job, REPLY_EPOCH_CHANGED,
+                   "epoch %" PRIu64 " is not this run of the bridge, which is %" PRIu64,
+                   query->epoch, epoch);
         }
-        refuse(desk, job, REPLY_EPOCH_CHANGED,
-               "epoch %" PRIu64 " is not this run of the bridge, which is %" PRIu64, query->epoch,
-               epoch);
-        return NULL;
+        return asking == ASKED ? job : NULL;
     }
     int view = history_find_view(desk->history, query->view);
     if (view < 0) {

@@ -32,10 +32,15 @@ struct history_source {
     void *owner;
 
     /* Asked, in the command thread, where memory does not hold what `query` asks for: another
-     * epoch, or a position before the oldest. True: history_desk_answer() will be called with
-     * `ticket`, once, whenever it is ready. False: it cannot take the request, and the desk refuses
-     * it as if there was no source. `query` is borrowed for the call. */
-    bool (*ask)(void *owner, uint64_t ticket, const struct history_query *query);
+     * epoch, or a position before the oldest. ARIZMQ_OK: history_desk_answer() will be called with
+     * `ticket`, once, whenever it is ready. ARIZMQ_ENOTFOUND: it cannot have that, and the desk
+     * refuses it as if there was no source. ARIZMQ_ETOOLARGE or ARIZMQ_ENOMEM: it has no room for
+     * the request now, which may be asked again. `query` is borrowed for the call. */
+    int (*ask)(void *owner, uint64_t ticket, const struct history_query *query);
+
+    /* The oldest position of this run that it has, in the command thread; UINT64_MAX: none. NULL
+     * where it has nothing of this run. */
+    uint64_t (*oldest)(void *owner, uint64_t epoch);
 
     /* Readable when answers wait; the command thread then calls collect(), which takes the signal
      * away and calls history_desk_answer() for each. */

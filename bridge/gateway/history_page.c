@@ -7,6 +7,7 @@
  */
 #include "gateway/history_page.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,6 +122,20 @@ void history_page_undo(struct history_page *self)
     self->first = self->frames_count > 0 ? self->first : 0;
 }
 
+int history_page_add_hole(struct history_page *self, uint64_t first, uint64_t last,
+                          const char *reason)
+{
+    struct reply_hole *grown = realloc(self->holes, (self->holes_count + 1) * sizeof *self->holes);
+    if (grown == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    self->holes = grown;
+    struct reply_hole *hole = &grown[self->holes_count++];
+    *hole = (struct reply_hole){.first = first, .last = last};
+    snprintf(hole->reason, sizeof hole->reason, "%s", reason);
+    return ARIZMQ_OK;
+}
+
 /* libzmq's I/O thread, or whoever closes the last frame without having sent it. */
 static void on_passed_on(void *bytes, void *hint)
 {
@@ -163,5 +178,6 @@ void history_page_release(struct history_page *self)
         zmq_msg_close(&self->frames[i]);
     }
     free(self->frames);
+    free(self->holes);
     *self = (struct history_page){0};
 }

@@ -14,6 +14,7 @@
 #include <zmq.h>
 
 #include "gateway/history_query.h"
+#include "gateway/reply.h"
 #include "keep/history.h"
 
 /* Begins as {0}. */
@@ -23,6 +24,8 @@ struct history_page {
     uint64_t messages;
     uint64_t event_bytes; /* of the second frames */
     uint64_t first;       /* seq of the first message; 0: none */
+    size_t holes_count;
+    struct reply_hole *holes; /* beside the messages: what the page has not, because nobody has */
 
     /* Private. */
     size_t capacity;
@@ -44,6 +47,10 @@ void history_page_begin(struct history_page *self);
 int history_page_add(struct history_page *self, uint64_t epoch, const struct history_event *event,
                      const struct history_message *message); /* ARIZMQ_OK or ARIZMQ_ENOMEM */
 void history_page_undo(struct history_page *self);
+
+/* Adds a hole, behind those before. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
+int history_page_add_hole(struct history_page *self, uint64_t first, uint64_t last,
+                          const char *reason);
 
 /* To be called when the page is complete, before its frames are handed to the socket: from then on
  * until libzmq has passed the last frame on, its bytes count as unread. Returns ARIZMQ_OK or

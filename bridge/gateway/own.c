@@ -57,6 +57,35 @@ static json_t *print_history(const struct own *self)
     return object;
 }
 
+static json_t *print_run(const struct journal_extent *run, uint64_t current)
+{
+    bool is_current = run->epoch == current;
+    json_t *object = json_object();
+    json_object_set_new(object, "epoch", number(run->epoch));
+    json_object_set_new(object, "oldest", number(run->oldest));
+    json_object_set_new(object, "newest",
+                        number(is_current ? metrics_get(METRIC_JOURNAL_STORED_SEQ) : run->newest));
+    json_object_set_new(object, "complete", json_boolean(!is_current && run->has_ended));
+    return object;
+}
+
+static json_t *print_journal(const struct own *self)
+{
+    const struct journal_status *status = journal_source_status(self->journal);
+    bool is_good = status == NULL || status->error[0] == '\0';
+    json_t *epochs = json_array();
+    for (unsigned i = 0; status != NULL && i < status->runs_count; i++) {
+        json_array_append_new(epochs, print_run(&status->runs[i], history_epoch(self->history)));
+    }
+    json_t *object = json_object();
+    json_object_set_new(object, "stored_seq", number(metrics_get(METRIC_JOURNAL_STORED_SEQ)));
+    json_object_set_new(object, "state", json_string(is_good ? "writing" : "failing"));
+    json_object_set_new(object, "last_error", is_good ? json_null() : json_string(status->error));
+    json_object_set_new(object, "bytes", number(metrics_get(METRIC_JOURNAL_BYTES)));
+    json_object_set_new(object, "epochs", epochs);
+    return object;
+}
+
 static json_t *print_limits(const struct config *config)
 {
     const struct config_gateway *gateway = &config->gateway;
@@ -87,6 +116,9 @@ static json_t *print_limits(const struct config *config)
         {"history.max_page_messages", config->history.max_page_messages},
         {"history.max_page_bytes", config->history.max_page_bytes},
         {"history.max_unread_bytes", config->history.max_unread_bytes},
+        {"journal.max_bytes", config->journal.max_bytes},
+        {"journal.max_age_ms", config->journal.max_age_ms},
+        {"journal.commit_ms", config->journal.commit_ms},
     };
     json_t *object = json_object();
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
@@ -117,6 +149,7 @@ static json_t *print_info(const struct own *self)
                         json_pack("{s:s}", "endpoint", self->config->gateway.endpoint));
     json_object_set_new(info, "history", print_history(self));
     json_object_set_new(info, "reloads", print_reloads());
+    json_object_set_new(info, "journal", self->journal != NULL ? print_journal(self) : json_null());
     json_object_set_new(info, "limits", print_limits(self->config));
     return info;
 }

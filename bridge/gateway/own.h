@@ -11,6 +11,7 @@
 #include <zmq.h>
 
 #include "gateway/fleet.h"
+#include "gateway/journal_source.h"
 #include "gateway/owners.h"
 #include "gateway/reply.h"
 #include "gateway/request.h"
@@ -25,6 +26,7 @@ struct own {
     const struct owners *owners;
     const struct transport *transport;
     const struct history *history;
+    const struct journal_source *journal; /* NULL: there is no journal */
 };
 
 /* Whether the request is for one of them. */

@@ -145,6 +145,27 @@ static void put_number(struct header *header, const char *key, uint64_t value)
     put(header, text, (size_t)length);
 }
 
+static void put_bool(struct header *header, const char *key, bool value)
+{
+    put(header, key, strlen(key));
+    put(header, value ? "true" : "false", value ? 4 : 5);
+}
+
+/* ,"holes":[[1,10,"disk_full"]] */
+static void put_holes(struct header *header, const struct reply_hole *holes, size_t count)
+{
+    const char *before = ",\"holes\":[[";
+    for (size_t i = 0; i < count; i++) {
+        put_number(header, before, holes[i].first);
+        put_number(header, ",", holes[i].last);
+        put_text(header, ",", holes[i].reason);
+        before = "],[";
+    }
+    if (count > 0) {
+        put(header, "]]", 2);
+    }
+}
+
 static void put_position(struct header *header, const struct reply_position *position)
 {
     put_number(header, ",\"epoch\":", position->epoch);
@@ -158,8 +179,11 @@ static void put_position(struct header *header, const struct reply_position *pos
     put_number(header, ",\"newest\":", position->newest);
     if (position->is_page) {
         put_number(header, ",\"count\":", position->count);
-        const char *more = position->more ? ",\"more\":true" : ",\"more\":false";
-        put(header, more, strlen(more));
+        put_bool(header, ",\"more\":", position->more);
+        put_holes(header, position->holes, position->holes_count);
+    }
+    if (position->is_of_earlier_run) {
+        put_bool(header, ",\"complete\":", position->is_complete);
     }
 }
 

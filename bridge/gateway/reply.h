@@ -27,6 +27,7 @@
     X(NODE_ERROR, 502, "node_error", "Node Error")        /* its answer cannot be passed on */     \
     X(NODE_DOWN, 503, "node_down", "Node Down")           /* nothing was sent */                   \
     X(STOPPING, 503, "stopping", "Bridge Stopping")       /* nothing was sent */                   \
+    X(JOURNAL_ERROR, 503, "journal_error", "Journal Error")                                        \
     X(OUTCOME_UNKNOWN, 504, "outcome_unknown", "Outcome Unknown") /* sent, and no answer came */
 
 #define REPLY_ENUM(identifier, status, word, reason) REPLY_##identifier,
@@ -35,17 +36,28 @@ enum reply_error { REPLY_ERRORS(REPLY_ENUM) REPLY_ERRORS_COUNT };
 
 struct request;
 
+/* Positions of a run that are not in the journal, and why: a word of journal_reason_word(). */
+struct reply_hole {
+    uint64_t first;
+    uint64_t last;
+    char reason[16];
+};
+
 /* Where in history a reply to GET arizmq/history stands. */
 struct reply_position {
     uint64_t epoch;
     uint64_t oldest; /* the first seq that can be had, newest + 1 where none can */
     uint64_t newest; /* the last one */
+    bool is_of_earlier_run;
+    bool is_complete; /* then: nothing was published behind `newest` */
 
     bool is_page;   /* the rest is told, too */
     uint64_t first; /* seq of the first message in the reply; 0: there is none */
     uint64_t last;  /* up to here all was looked at; to be given as `after` the next time */
     uint64_t count; /* messages in the reply */
     bool more;      /* what was asked for does not end at `last` */
+    size_t holes_count;
+    const struct reply_hole *holes; /* within what was looked at */
 };
 
 /* What a reply says beside what it repeats of the request. */

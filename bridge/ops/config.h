@@ -166,7 +166,8 @@ struct config {
     int32_t io_threads;       /* 1: ZeroMQ's ZMQ_IO_THREADS */
     int log_level;            /* enum log_level; in YAML log: {level: error|warning|info|debug} */
 
-    _Atomic unsigned holders; /* see config_hold(); 0: not loaded but written by hand, not counted */
+    _Atomic unsigned
+        holders; /* see config_hold(); 0: not loaded but written by hand, not counted */
 };
 
 /* Where the configuration comes from; a later member wins over an earlier one. */

@@ -8,6 +8,7 @@
 #include "arizmq/error.h"
 #include "ops/config_internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,6 +256,19 @@ static int check_gateway(struct config_tree *tree, const struct config *config)
     return gateway->enabled ? check_gateway_endpoint(tree, config) : ARIZMQ_OK;
 }
 
+/* The journal reads what history holds: with next to no room it would miss all that comes fast. */
+static int check_journal(struct config_tree *tree, const struct config *config)
+{
+    static const uint64_t least = 1048576;
+    if (config->journal.path != NULL && config->history.max_bytes < least) {
+        return config_refuse(tree, "history.max_bytes", NULL,
+                             "is %" PRIu64 " with a journal.path, and the journal reads what "
+                             "history holds; allowed: at least %" PRIu64,
+                             config->history.max_bytes, least);
+    }
+    return ARIZMQ_OK;
+}
+
 int config_check(struct config_tree *tree, struct config *config)
 {
     int result = ARIZMQ_OK;
@@ -267,5 +281,8 @@ int config_check(struct config_tree *tree, struct config *config)
     if (result == ARIZMQ_OK) {
         result = check_publish(tree, config);
     }
-    return result == ARIZMQ_OK ? check_gateway(tree, config) : result;
+    if (result == ARIZMQ_OK) {
+        result = check_gateway(tree, config);
+    }
+    return result == ARIZMQ_OK ? check_journal(tree, config) : result;
 }

@@ -115,11 +115,10 @@ static int digest_file(const struct tls_file *file, struct config_digest *out)
         reason = ENOMEM;
     }
     EVP_MD_CTX_free(context);
-    return result == 0
-               ? ARIZMQ_OK
-               : config_refuse(file->tree, file->path, file->name,
-                               "cannot be read (%s); allowed: %s", strerrordesc_np(reason),
-                               config_rule_find(file->path)->allowed);
+    return result == 0 ? ARIZMQ_OK
+                       : config_refuse(file->tree, file->path, file->name,
+                                       "cannot be read (%s); allowed: %s", strerrordesc_np(reason),
+                                       config_rule_find(file->path)->allowed);
 }
 
 static int load_files(struct config_tree *tree, struct config_node *node, unsigned index)

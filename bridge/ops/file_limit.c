@@ -19,6 +19,7 @@ enum {
     FILES_NEEDED = 32,    /* without any link; libzmq aborts where it gets none */
     FILES_PER_LINK = 2,   /* its WebSocket and a request */
     FILES_OF_GATEWAY = 8, /* its socket, its loop */
+    FILES_OF_JOURNAL = 8, /* its files, its directory, what wakes it */
     FILES_PER_NODE = 2,   /* of the gateway: libcurl's own, and a connection; more are opened where
                              more may be */
 };
@@ -40,6 +41,7 @@ int file_limit_check(const struct config *config, char *error, size_t error_size
 {
     bool has_gateway = config->gateway.enabled;
     unsigned needed = FILES_NEEDED + (has_gateway ? FILES_OF_GATEWAY : 0);
+    needed += config->journal.path != NULL ? FILES_OF_JOURNAL : 0;
     for (unsigned i = 0; i < config->nodes_count; i++) {
         needed += config->nodes[i].apps_count * FILES_PER_LINK;
         needed += has_gateway && config_has_node(config, i) ? FILES_PER_NODE : 0;

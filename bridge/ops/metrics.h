@@ -188,7 +188,31 @@
     X(SNAPSHOT_VALUES_INVALID, counter, "arizmq_snapshot_values_invalid_total",                    \
       "Values left out of a snapshot because they are no JSON")                                    \
     X(STATE_EVICTED, counter, "arizmq_state_evicted_total",                                        \
-      "Devices forgotten to make room for others, the one told of longest ago first")
+      "Devices forgotten to make room for others, the one told of longest ago first")              \
+    X(JOURNAL_STORED_SEQ, gauge, "arizmq_journal_stored_seq",                                      \
+      "Up to here every event of this run is on disk, or recorded as missing; 0 without a "        \
+      "journal")                                                                                   \
+    X(JOURNAL_LAG, gauge, "arizmq_journal_lag_events", "Events published and not yet on disk")     \
+    X(JOURNAL_EVENTS, counter, "arizmq_journal_events_total", "Events committed to disk")          \
+    X(JOURNAL_COMMITS, counter, "arizmq_journal_commits_total", "Transactions committed")          \
+    X(JOURNAL_COMMIT_US, counter, "arizmq_journal_commit_microseconds_total",                      \
+      "Time that writing and committing took")                                                     \
+    X(JOURNAL_FAILURES, counter, "arizmq_journal_failures_total",                                  \
+      "Attempts to open, write or tidy the journal that failed; they are repeated")                \
+    X(JOURNAL_FAILING, gauge, "arizmq_journal_failing",                                            \
+      "1 while the last attempt to open or write the journal has failed")                          \
+    X(JOURNAL_HOLES, counter, "arizmq_journal_holes_total",                                        \
+      "Ranges of events recorded as missing from the journal")                                     \
+    X(JOURNAL_MISSED, counter, "arizmq_journal_missed_total", "Events in these ranges")            \
+    X(JOURNAL_BYTES, gauge, "arizmq_journal_bytes", "Size of the journal's files on disk")         \
+    X(JOURNAL_RUNS, gauge, "arizmq_journal_runs", "Runs of the bridge that the journal has")       \
+    X(JOURNAL_PAGES, counter, "arizmq_journal_pages_total",                                        \
+      "Replies to GET arizmq/history made from the journal")                                       \
+    X(JOURNAL_READ_FAILURES, counter, "arizmq_journal_read_failures_total",                        \
+      "Requests for history that could not be answered because the journal could not be read")     \
+    X(JOURNAL_MAX_BYTES, gauge, "arizmq_journal_max_bytes", "journal.max_bytes")                   \
+    X(JOURNAL_MAX_AGE_MS, gauge, "arizmq_journal_max_age_ms", "journal.max_age_ms")                \
+    X(JOURNAL_COMMIT_MS, gauge, "arizmq_journal_commit_ms", "journal.commit_ms")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };

@@ -26,6 +26,7 @@
 #include "gateway/feed.h"
 #include "gateway/gateway.h"
 #include "gateway/snapshot_walker.h"
+#include "keep/journal.h"
 #include "node/nodes.h"
 #include "ops/file_limit.h"
 #include "ops/log.h"
@@ -50,13 +51,15 @@ struct service {
     struct snapshot_walker *walker; /* likewise */
     struct gateway *gateway;        /* NULL: there is none */
     struct pipeline *pipeline;
+    struct journal *journal; /* NULL: there is none */
     struct nodes *nodes;
     struct reload *reload;
     int signals; /* a signalfd; libwebsockets closes it once it has adopted it */
     lws_sorted_usec_list_t beat;
     lws_sorted_usec_list_t subscriptions;
     lws_sorted_usec_list_t stopping;
-    uint64_t stop_by_ms; /* 0: not stopping */
+    uint64_t stop_by_ms;  /* 0: not stopping */
+    uint64_t drain_by_ms; /* for what was published to reach subscribers and disk */
     bool links_are_stopping;
     bool is_done;
 };
@@ -88,6 +91,18 @@ static bool gateway_has_ended(struct service *service)
     return service->gateway == NULL || gateway_is_stopped(service->gateway);
 }
 
+/* Nothing is published any more. Subscribers and the journal have what the stop has left of its
+ * time, at least a quarter of it. */
+static void begin_drain(struct service *service)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t least_ms = now_ms + service->config->stop_timeout_ms / 4;
+    service->drain_by_ms = service->stop_by_ms > least_ms ? service->stop_by_ms : least_ms;
+    if (service->journal != NULL) {
+        journal_stop(service->journal, (uint32_t)(service->drain_by_ms - now_ms));
+    }
+}
+
 static void on_stopping(lws_sorted_usec_list_t *sul)
 {
     struct service *service = lws_container_of(sul, struct service, stopping);
@@ -112,6 +127,7 @@ static void on_stopping(lws_sorted_usec_list_t *sul)
     json_object_set_new(json, "seq", json_integer((json_int_t)pipeline_seq(service->pipeline)));
     pipeline_publish_own(service->pipeline, "-", json);
     pipeline_beat(service->pipeline);
+    begin_drain(service);
     service->is_done = true;
     lws_cancel_service(service->context);
 }
@@ -282,8 +298,8 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
     }
     post_set_reader(service->post, POST_SNAPSHOT, snapshot_walker_read, service->walker);
     return gateway_create(service->config, service->feed, service->post,
-                          pipeline_history(service->pipeline), NULL, &service->gateway, error,
-                          error_size);
+                          pipeline_history(service->pipeline), journal_source(service->journal),
+                          &service->gateway, error, error_size);
 }
 
 static int start_gateway(struct service *service, char *error, size_t error_size)
@@ -331,6 +347,19 @@ static int create_reload(struct service *service)
 
 /* --- start and end */
 
+static int create_journal(struct service *service, char *error, size_t error_size)
+{
+    int result = journal_create(&service->config->journal, pipeline_history(service->pipeline),
+                                JOURNAL_MUST_LOCK, &service->journal, error, error_size);
+    if (result == ARIZMQ_OK) {
+        result = journal_start(service->journal);
+        if (result != ARIZMQ_OK) {
+            snprintf(error, error_size, "cannot start the journal's thread");
+        }
+    }
+    return result;
+}
+
 /* libzmq's threads inherit the blocked signals, so this comes after adopt_signals(). */
 static int create_parts(struct service *service, char *error, size_t error_size)
 {
@@ -345,6 +374,9 @@ static int create_parts(struct service *service, char *error, size_t error_size)
         return result;
     }
     result = pipeline_create(service->config, service->feed, &service->pipeline, error, error_size);
+    if (result == ARIZMQ_OK && service->config->journal.path != NULL) {
+        result = create_journal(service, error, error_size);
+    }
     if (result == ARIZMQ_OK) {
         result = nodes_create(service->context, service->vhost, service->config, service->pipeline,
                               service->feed, &service->nodes, error, error_size);
@@ -386,13 +418,14 @@ static int service_start(struct service *service)
     return ARIZMQ_OK;
 }
 
-/* What a stop has left of its time for the subscribers, at least that quarter. */
+/* What is left for the subscribers. */
 static int linger_ms(const struct service *service)
 {
-    uint32_t all_ms = service->config->stop_timeout_ms;
     uint64_t now = clock_monotonic_ms();
-    uint64_t left_ms = service->stop_by_ms > now ? service->stop_by_ms - now : 0;
-    return (int)(left_ms > all_ms / 4 ? left_ms : all_ms / 4);
+    if (service->drain_by_ms == 0) { /* it has not ended in good order */
+        return (int)(service->config->stop_timeout_ms / 4);
+    }
+    return service->drain_by_ms > now ? (int)(service->drain_by_ms - now) : 0;
 }
 
 int service_run(const struct config *config, const struct config_source *source)
@@ -417,12 +450,19 @@ int service_run(const struct config *config, const struct config_source *source)
     if (service.context != NULL) {
         lws_context_destroy(service.context);
     }
+    bool is_stuck = journal_destroy(&service.journal) != ARIZMQ_OK;
+    if (is_stuck) {
+        pipeline_leave_history(service.pipeline);
+    }
     uint64_t seq = service.pipeline != NULL ? pipeline_seq(service.pipeline) : 0;
     pipeline_destroy(&service.pipeline, linger_ms(&service));
     zsys_shutdown();
     config_release(&service.config);
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);
+    }
+    if (is_stuck) {
+        _exit(result == ARIZMQ_OK ? EXIT_SUCCESS : EXIT_FAILURE); /* its thread still runs */
     }
     return result == ARIZMQ_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -10,7 +10,7 @@
 ARIZMQ_PACKAGES_BUILD=(
     gcc libc6-dev cmake ninja-build pkgconf xz-utils libzmq3-dev libczmq-dev libwebsockets-dev
     libssl-dev libcurl4-openssl-dev libjansson-dev libcyaml-dev libyaml-dev libunistring-dev
-    uthash-dev
+    libsqlite3-dev uthash-dev
 )
 # Criterion is among them because the build of the tests, the fake Asterisk too, asks for it.
 # shellcheck disable=SC2034

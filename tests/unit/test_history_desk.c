@@ -38,22 +38,22 @@ static void on_answer(void *owner, struct history_answer *answer)
 
 /* --- the source */
 
-static bool source_takes;
+static int source_says = ARIZMQ_ENOTFOUND;
 static unsigned source_asked;
 static uint64_t source_tickets[JOBS_MAX];
 static uint64_t source_after;
 static char source_view[32];
 
-static bool ask_source(void *owner, uint64_t ticket, const struct history_query *query)
+static int ask_source(void *owner, uint64_t ticket, const struct history_query *query)
 {
     cr_assert_eq(owner, &source_asked);
     source_after = query->after;
     snprintf(source_view, sizeof source_view, "%s", query->view);
-    if (source_takes) {
+    if (source_says == ARIZMQ_OK) {
         source_tickets[source_asked] = ticket;
     }
     source_asked++;
-    return source_takes;
+    return source_says;
 }
 
 static const struct history_source source = {
@@ -503,7 +503,7 @@ static void source_answers(uint64_t ticket, uint64_t first)
 Test(history_desk, the_source_answers_later)
 {
     int owners[3];
-    source_takes = true;
+    source_says = ARIZMQ_OK;
     write_events(1, 40000);
     cr_assert_not_null(history_desk_ask(desk, "after=3", on_answer, &owners[0]));
     struct history_job *dropped =
@@ -535,5 +535,9 @@ Test(history_desk, the_source_answers_later)
     ask("after=39998");
     expect_page(39999, 39999, 2, false);
     cr_assert_eq(source_asked, 3);
+    source_says = ARIZMQ_ETOOLARGE;
+    ask("epoch=7");
+    expect_refused(REPLY_OVERLOADED, "too many requests wait for what is on disk: ask again later");
+    source_says = ARIZMQ_OK;
     cr_assert_not_null(history_desk_ask(desk, "epoch=7", on_answer, &owners[0]));
 }
