@@ -85,7 +85,7 @@ class LedgerTest(unittest.TestCase):
         cls.stage = stage = Stage("test_ledger")
         cls.addClassCleanup(stage.__exit__, None, None, None)
         proxy = Proxy(stage.fake.port)
-        bridge = stage.bridge(port=proxy.port)
+        bridge = stage.bridge(port=proxy.port, sndhwm=500)
         stage.wait_up(bridge)
         stage.books()
         Recorder(stage, "all", "").wait_joined()
