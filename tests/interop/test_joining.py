@@ -19,7 +19,6 @@ except ImportError:
     sys.exit(77)
 
 import joining
-from bridge import PATIENCE_S
 from fleet import BUILD, Bridge, Client, Fake, wait_until
 from history import KeepingView
 
@@ -126,6 +125,36 @@ class Reference(unittest.TestCase):
             self.await_seqs(follower, 1, 2, 0)
             self.assertEqual(follower.state.objects, {})
         self.assertEqual(said.getvalue().count("joining again"), 2)
+
+
+class RealBridge(unittest.TestCase):
+    def test_state_is_the_snapshot_of_the_bridge(self):
+        fake = Fake()
+        self.addCleanup(fake.stop)
+        bridge = Bridge(fake, view=", sndhwm: 20", more="heartbeat_ms: 100\n"
+                        "history: {max_bytes: 536870912}\n")
+        self.addCleanup(bridge.stop)
+        client = Client(bridge.gateway)
+        self.addCleanup(client.close)
+        bridge.wait_up(client)
+        fake.do(f"play {RECORDING} rate=3000 loop=0 app=ivr")
+        follower = Follower(bridge.events, bridge.gateway)
+        wait_until("2000 events", lambda: len(follower.seen) > 2000 or follower.error)
+        fake.do("stop-play")
+        wait_until("the end", lambda: any("play stopped" in event for event in fake.events))
+        snapshot = wait_until("a state that stays", lambda: self.at_rest(client, follower))
+        wanted = joining.State(TABLE, snapshot).objects
+        self.assertEqual(follower.state.objects, wanted)
+        self.assertGreater(len(wanted), 0)
+        first = follower.seen[0][0]
+        self.assertEqual([seq for seq, _ in follower.seen],
+                         list(range(first, snapshot["seq"] + 1)))
+
+    @staticmethod
+    def at_rest(client, follower):
+        """The bridge's snapshot, once the follower is as far as that."""
+        snapshot = json.loads(client.ask("GET", "arizmq/snapshot")[1])
+        return snapshot if follower.seen[-1][0] == snapshot["seq"] else None
 
 
 if __name__ == "__main__":

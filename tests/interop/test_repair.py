@@ -158,5 +158,64 @@ class StoppedSubscriber(unittest.TestCase):
         return seqs
 
 
+class TwoBridges(unittest.TestCase):
+    """Both endpoints are named from the start; the second bridge begins later, as in a takeover."""
+
+    def test_old_run_to_its_end_and_new_run_from_its_first_event(self):
+        fakes = [Fake(), Fake()]
+        for fake in fakes:
+            self.addCleanup(fake.stop)
+        old, new = (Bridge(fake, more="heartbeat_ms: 100\n") for fake in fakes)
+        self.addCleanup(new.stop)
+        new.kill()
+        with tempfile.TemporaryDirectory(prefix="arizmq-two-") as directory:
+            out = pathlib.Path(directory) / "out"
+            with open(out, "wb") as stdout:
+                process = subprocess.Popen(
+                    [PROGRAM, "sub", "--json", "--check-gaps", "--heartbeats",
+                     f"--connect={old.events}", f"--gateway={old.gateway}",
+                     f"--connect={new.events}", f"--gateway={new.gateway}"],
+                    stdout=stdout, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+            self.addCleanup(process.stderr.close)
+            self.addCleanup(StoppedSubscriber.reap, process)
+            wait_until("a heartbeat", lambda: "ArizmqHeartbeat" in out.read_text())
+            self.await_links(old)
+            fakes[0].do(f"play {RECORDING} rate=1000 loop=0 app=ivr")
+            new.start()
+            self.await_links(new)
+            fakes[1].do(f"play {RECORDING} rate=1000 loop=0 app=ivr")
+            time.sleep(1)
+            fakes[0].do("stop-play")
+            old.stop()
+            fakes[1].do("stop-play")
+            runs = wait_until("the end of both", lambda: self.complete_runs(out, new))
+            self.assertEqual(len(runs), 2)
+            old_run, new_run = (runs[epoch] for epoch in sorted(runs))
+            self.assertEqual(old_run, list(range(old_run[0], old_run[-1] + 1)))
+            self.assertEqual(new_run, list(range(1, new_run[-1] + 1)))
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(PATIENCE_S), 0, process.stderr.read().decode())
+
+    @staticmethod
+    def await_links(bridge):
+        client = Client(bridge.gateway)
+        bridge.wait_up(client)
+        client.close()
+
+    @staticmethod
+    def complete_runs(out, new):
+        """The seq of all messages by epoch, once the old run has ended and the new one is all there."""
+        messages = StoppedSubscriber.messages(out)
+        runs = {}
+        for message in messages:
+            runs.setdefault(message["stamp"]["epoch"], []).append(message["stamp"]["seq"])
+        client = Client(new.gateway)
+        newest = json.loads(client.ask("GET", "arizmq/info")[1])
+        client.close()
+        stopped = any(message["topic"].startswith("ArizmqStopping/") for message in messages)
+        is_all = runs.get(newest["epoch"], [0])[-1] == newest["seq"]
+        return runs if stopped and is_all else None
+
+
 if __name__ == "__main__":
     unittest.main()
