@@ -55,6 +55,10 @@ static char *make_head(const struct snapshot_link *link)
  * beside the heads. */
 enum { LINK_BYTES = 64, LIST_BYTES = 32, FRAME_BYTES = 128, ITEM_BYTES = 2 };
 
+/* What `"kind":"recording","id":"…","received_ns":…` takes beside the id, a byte of which may
+ * become six. */
+enum { ENDED_BYTES = 96, ESCAPE_BYTES = 6 };
+
 /* An upper bound of the text's length. */
 static size_t bound(const struct snapshot_print *self)
 {
@@ -66,6 +70,11 @@ static size_t bound(const struct snapshot_print *self)
         bytes += length + LINK_BYTES;
         longest = length > longest ? length : longest;
     }
+    for (size_t i = 0; i < snapshot->count; i++) {
+        if (snapshot->items[i].ended_ns != 0) {
+            bytes += ENDED_BYTES + value_text(snapshot->items[i].value).length * ESCAPE_BYTES;
+        }
+    }
     return bytes + snapshot->count * (longest + ITEM_BYTES);
 }
 
@@ -76,11 +85,9 @@ static void begin_list(struct snapshot_print *self)
     }
     self->item = 0;
     self->is_first = true;
-    if (self->kind < OBJECT_KINDS) {
-        put_text(self, ",\"");
-        put_text(self, snapshot_kind_names[self->kind]);
-        put_text(self, "\":[");
-    }
+    put_text(self, ",\"");
+    put_text(self, self->kind < OBJECT_KINDS ? snapshot_kind_names[self->kind] : "ended");
+    put_text(self, "\":[");
 }
 
 int snapshot_print_begin(struct snapshot_print *self, struct snapshot *snapshot, unsigned kinds,
@@ -119,6 +126,37 @@ static bool is_json(struct span text)
     return is_so;
 }
 
+static void put_comma(struct snapshot_print *self)
+{
+    put_text(self, self->is_first ? "" : ",");
+    self->is_first = false;
+}
+
+/* The head without its "value": */
+static void put_names(struct snapshot_print *self, uint32_t link)
+{
+    static const char end[] = "\"value\":";
+    put(self, self->heads[link], strlen(self->heads[link]) - (sizeof end - 1));
+}
+
+static void put_ended(struct snapshot_print *self, const struct snapshot_item *item)
+{
+    struct span id = value_text(item->value);
+    json_t *json =
+        json_pack("{s:s, s:o, s:I}", "kind", object_kind_names[item->kind], "id",
+                  json_stringn(id.bytes, id.length), "received_ns", (json_int_t)item->ended_ns);
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    if (text == NULL) { /* an id that is no UTF-8, or no memory: a late event may bring it back */
+        self->snapshot->links[item->link].is_complete = false;
+        return;
+    }
+    put_comma(self);
+    put_names(self, item->link);
+    put_text(self, text + 1); /* without its { */
+    free(text);
+}
+
 static void put_item(struct snapshot_print *self, const struct snapshot_item *item)
 {
     struct span value = value_text(item->value);
@@ -130,10 +168,7 @@ static void put_item(struct snapshot_print *self, const struct snapshot_item *it
         link->is_complete = false;
         return;
     }
-    if (!self->is_first) {
-        put(self, ",", 1);
-    }
-    self->is_first = false;
+    put_comma(self);
     put_text(self, self->heads[item->link]);
     put(self, value.bytes, value.length);
     put(self, "}", 1);
@@ -144,9 +179,8 @@ static void put_links(struct snapshot_print *self)
     put_text(self, ",\"links\":[");
     for (unsigned i = 0; i < self->snapshot->links_count; i++) {
         const struct snapshot_link *link = &self->snapshot->links[i];
-        static const char end[] = "\"value\":";
         put_text(self, i > 0 ? "," : "");
-        put(self, self->heads[i], strlen(self->heads[i]) - (sizeof end - 1));
+        put_names(self, i);
         put_text(self, "\"subscribe_all\":");
         put_text(self, link->hears_all ? "true" : "false");
         put_text(self, ",\"up\":");
@@ -157,24 +191,34 @@ static void put_links(struct snapshot_print *self)
     put_text(self, "]}");
 }
 
+/* Whether the item belongs into the list that is being written. */
+static bool is_of_list(const struct snapshot_print *self, const struct snapshot_item *item)
+{
+    return self->kind == OBJECT_KINDS ? item->ended_ns != 0
+                                      : item->ended_ns == 0 && item->kind == self->kind;
+}
+
 bool snapshot_print_on(struct snapshot_print *self, char **text, size_t *length)
 {
     unsigned written = 0;
-    for (unsigned i = 0; i < LOOKED_AT_MAX && written < WRITTEN_MAX && self->kind < OBJECT_KINDS;
-         i++) {
+    for (unsigned i = 0; i < LOOKED_AT_MAX && written < WRITTEN_MAX; i++) {
         if (self->item == self->snapshot->count) {
             put(self, "]", 1);
+            if (self->kind == OBJECT_KINDS) {
+                self->kind++;
+                break;
+            }
             self->kind++;
             begin_list(self);
             continue;
         }
         const struct snapshot_item *item = &self->snapshot->items[self->item++];
-        if (item->kind == self->kind) {
-            put_item(self, item);
+        if (is_of_list(self, item)) {
+            (self->kind == OBJECT_KINDS ? put_ended : put_item)(self, item);
             written++;
         }
     }
-    if (self->kind < OBJECT_KINDS) {
+    if (self->kind <= OBJECT_KINDS) {
         return false;
     }
     put_links(self);

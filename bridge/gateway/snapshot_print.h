@@ -19,7 +19,7 @@ struct snapshot_print {
     char *text;
     size_t length;
     size_t room;
-    unsigned kind; /* being written */
+    unsigned kind; /* being written; OBJECT_KINDS: what has ended */
     size_t item;   /* to be looked at next */
     bool is_first; /* of its list */
 };

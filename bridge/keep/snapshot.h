@@ -20,10 +20,12 @@ struct snapshot_link {
     bool is_complete; /* state_is_complete() */
 };
 
+/* An object; or one that ended a short time before, so that late events of it can be told. */
 struct snapshot_item {
-    struct value *value;
-    uint32_t link; /* index */
-    uint32_t kind; /* enum object_kind */
+    struct value *value; /* of one that has ended: its id */
+    uint64_t ended_ns;   /* when the event that ended it was received; 0: it has not */
+    uint32_t link;       /* index */
+    uint32_t kind;       /* enum object_kind */
 };
 
 struct snapshot {

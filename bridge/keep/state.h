@@ -66,6 +66,9 @@ void state_close(struct state_link **link);
 /* Folds an event of the link, which has its number. */
 void state_fold(struct state_link *link, const struct event *event);
 
+/* An event of the link was discarded unread: it is not complete until it is compared again. */
+void state_doubt(struct state_link *link);
+
 /* An ArizmqGap of the link is published now. */
 void state_gap(struct state_link *link);
 

@@ -249,6 +249,13 @@ bool state_is_late(const struct state_entry *entry, uint64_t received_ns)
            (received_ns < entry->ended_ns || received_ns - entry->ended_ns < late_within_ns);
 }
 
+void state_doubt(struct state_link *link)
+{
+    if (link != NULL) {
+        link->has_left_out = true;
+    }
+}
+
 void state_gap(struct state_link *link)
 {
     struct state_entry *entry = NULL;

@@ -52,7 +52,7 @@ int state_walk_begin(struct state *self, unsigned kinds, const char *node, const
     unsigned links = 0;
     struct state_link *link = NULL;
     DL_COUNT(self->links, link, links);
-    struct snapshot *snapshot = snapshot_create(links, self->objects);
+    struct snapshot *snapshot = snapshot_create(links, self->entries);
     int result = snapshot != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
     DL_FOREACH(self->links, link)
     {
@@ -73,6 +73,22 @@ int state_walk_begin(struct state *self, unsigned kinds, const char *node, const
     return ARIZMQ_OK;
 }
 
+/* What the snapshot shows of an entry, which is held; NULL: nothing. */
+static struct value *show(struct state_entry *entry)
+{
+    if (entry->value != NULL) {
+        return value_hold(entry->value);
+    }
+    if (entry->place != STATE_AMONG_ENDED) {
+        return NULL;
+    }
+    struct value *id = value_create((struct span){entry->id, entry->hh.keylen});
+    if (id == NULL) { /* then a late event about it could bring it back */
+        entry->link->state->snapshot->links[entry->link->walk_number].is_complete = false;
+    }
+    return id;
+}
+
 void state_walk_pass(struct state_entry *entry)
 {
     struct state_link *link = entry->link;
@@ -82,11 +98,16 @@ void state_walk_pass(struct state_entry *entry)
     }
     entry->walk = state->walk;
     struct snapshot *snapshot = state->snapshot;
-    if (snapshot != NULL && link->is_walked && entry->value != NULL &&
-        (state->walk_kinds & 1U << entry->kind) != 0) {
-        snapshot->bytes += value_text(entry->value).length;
-        snapshot->items[snapshot->count++] = (struct snapshot_item){
-            .value = value_hold(entry->value), .link = link->walk_number, .kind = entry->kind};
+    bool is_wanted_kind = (state->walk_kinds & 1U << entry->kind) != 0;
+    struct value *shown =
+        snapshot != NULL && link->is_walked && is_wanted_kind ? show(entry) : NULL;
+    if (shown != NULL) {
+        snapshot->bytes += value_text(shown).length;
+        snapshot->items[snapshot->count++] =
+            (struct snapshot_item){.value = shown,
+                                   .ended_ns = entry->value == NULL ? entry->ended_ns : 0,
+                                   .link = link->walk_number,
+                                   .kind = entry->kind};
     }
 }
 

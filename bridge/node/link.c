@@ -134,6 +134,7 @@ void link_take_refused(struct link *self, enum ws_refusal why, uint64_t length)
                             : json_null());
     json_object_set_new(json, "size", json_integer((json_int_t)length));
     pipeline_publish_own(self->environment->pipeline, self->node_name, json);
+    state_doubt(self->source.state);
 }
 
 static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
@@ -297,7 +298,9 @@ int link_create(const struct link_environment *environment, const struct config_
         link->source.state =
             state_open(state, link->node_name, link->application, link->way.hears_all);
     }
-    if (link->source.tally == NULL || (state != NULL && link->source.state == NULL)) {
+    link->reconcile = reconcile_create(link);
+    if (link->reconcile == NULL || link->source.tally == NULL ||
+        (state != NULL && link->source.state == NULL)) {
         link_destroy(&link);
         return ARIZMQ_ENOMEM;
     }
@@ -319,6 +322,7 @@ void link_destroy(struct link **self)
     ws_abandon(&link->ws);
     link_successor_destroy(link);
     link_leaving_abort(link);
+    reconcile_destroy(&link->reconcile);
     state_close(&link->source.state);
     link_free(link);
 }

@@ -11,6 +11,7 @@
 #include "node/dial.h"
 #include "node/link.h"
 #include "node/link_way.h"
+#include "node/reconcile.h"
 #include "node/rest.h"
 #include "node/ws.h"
 
@@ -82,6 +83,7 @@ struct link {
         complete_until_ns;   /* wall clock: events may be missing from here on; 0: none missing */
     uint64_t opened_wall_ns; /* when the connection was opened */
     lws_sorted_usec_list_t recheck;
+    struct reconcile *reconcile;
 
     /* link_close.c */
     bool is_replaced; /* another client has taken the application since it was last up */

@@ -9,10 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "arizmq/error.h"
 #include "base/clock.h"
+#include "node/heard.h"
 #include "node/link_private.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
@@ -52,36 +51,28 @@ void link_missed_since(struct link *self, uint64_t since_ns)
     }
     if (!is_open && self->state == LINK_UP) {
         publish_gap(self, "reconnect");
+        reconcile_start(self->reconcile);
     }
-}
-
-/* Asterisk names the topic of all channels __AST_CHANNEL_ALL_TOPIC, and so on. */
-static bool lists_all_topic(const json_t *application, const char *member)
-{
-    static const char suffix[] = "_ALL_TOPIC";
-    size_t index = 0;
-    json_t *item = NULL;
-    json_array_foreach(json_object_get(application, member), index, item)
-    {
-        const char *name = json_string_value(item);
-        size_t length = name != NULL ? strlen(name) : 0;
-        if (length > sizeof suffix && strncmp(name, "__AST_", 6) == 0 &&
-            strcmp(name + length - (sizeof suffix - 1), suffix) == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool hears_everything(const struct rest_answer *answer)
 {
-    json_t *application = json_loadb(answer->body, answer->length, 0, NULL);
-    bool all = lists_all_topic(application, "channel_ids") &&
-               lists_all_topic(application, "bridge_ids") &&
-               lists_all_topic(application, "endpoint_ids") &&
-               lists_all_topic(application, "device_names");
-    json_decref(application);
+    struct heard heard;
+    if (heard_read(answer->body, answer->length, &heard) != ARIZMQ_OK) {
+        return false;
+    }
+    bool all = heard_everything(&heard);
+    heard_release(&heard);
     return all;
+}
+
+/* It hears all it should. Where it went from one connection to another without missing anything,
+ * what is known is still right. */
+static void start_reconcile(struct link *link)
+{
+    if (!state_is_complete(link->source.state)) {
+        reconcile_start(link->reconcile);
+    }
 }
 
 static void on_recheck(lws_sorted_usec_list_t *sul)
@@ -121,6 +112,7 @@ static void on_mended(void *owner, const struct rest_answer *answer)
     log_info("subscribe_all_mended", "%s: Asterisk had ignored subscribeAll; subscribed over REST",
              link->label);
     publish_gap(link, "subscribe_all");
+    reconcile_start(link->reconcile);
 }
 
 static void mend(struct link *link)
@@ -141,6 +133,8 @@ static void on_checked(void *owner, const struct rest_answer *answer)
     } else if (!hears_everything(answer)) {
         link->complete_until_ns = link->opened_wall_ns;
         mend(link);
+    } else {
+        start_reconcile(link);
     }
 }
 
@@ -159,11 +153,14 @@ void link_subscribe_start(struct link *self)
     publish_gap(self, "reconnect");
     if (self->way.hears_all) {
         check(self);
+    } else {
+        start_reconcile(self);
     }
 }
 
 void link_subscribe_stop(struct link *self)
 {
+    reconcile_stop(self->reconcile);
     lws_sul_cancel(&self->recheck);
     rest_cancel(&self->rest);
 }

@@ -19,6 +19,7 @@ enum { READ_BYTES = 2048 };
 
 struct rest_request {
     struct target target;
+    rest_data *data; /* NULL: the body is collected */
     rest_done *done;
     void *owner;
     struct lws *wsi;
@@ -101,6 +102,17 @@ int rest_send(const struct target *target, const char *method, const char *path,
     lws_sul_schedule(target->context, 0, &request->timer, on_timer, (lws_usec_t)wait_us);
     *out = request;
     return ARIZMQ_OK;
+}
+
+int rest_read(const struct target *target, const char *path, uint32_t timeout_ms, rest_data *data,
+              rest_done *done, void *owner, struct rest_request **out)
+{
+    /* Nothing comes before the next turn of the loop. */
+    int result = rest_send(target, "GET", path, timeout_ms, done, owner, out);
+    if (result == ARIZMQ_OK) {
+        (*out)->data = data;
+    }
+    return result;
 }
 
 void rest_cancel(struct rest_request **request)
@@ -189,7 +201,12 @@ static int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
         return read_body(wsi);
     case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
-        ws_message_append(&request->body, in, length);
+        if (request->data == NULL || request->status != HTTP_STATUS_OK) {
+            ws_message_append(&request->body, in, length);
+        } else if (!request->data(request->owner, in, length)) {
+            connection_end(request, "the answer's body was refused");
+            return -1;
+        }
         return 0;
     case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
         connection_end(request, NULL);

@@ -6,6 +6,7 @@
 #ifndef ARIZMQ_NODE_REST_H
 #define ARIZMQ_NODE_REST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,15 @@ typedef void rest_done(void *owner, const struct rest_answer *answer);
  * `timeout_ms`. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
 int rest_send(const struct target *target, const char *method, const char *path,
               uint32_t timeout_ms, rest_done *done, void *owner, struct rest_request **out);
+
+/* A piece of the body of an answer with status 200; borrowed for the call, in which the request
+ * must not be cancelled. False: no more is wanted, and the request fails. */
+typedef bool rest_data(void *owner, const char *bytes, size_t length);
+
+/* The same for a GET whose body, however large, goes to `data` piece by piece as it comes; `done`
+ * then gets an empty one. Bodies of other statuses come with `done`. */
+int rest_read(const struct target *target, const char *path, uint32_t timeout_ms, rest_data *data,
+              rest_done *done, void *owner, struct rest_request **out);
 
 /* `done` will not be called. *request becomes NULL; NULL is fine. Must not be called from within
  * that `done`. */

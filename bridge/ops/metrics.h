@@ -187,6 +187,18 @@
       "Snapshots of the state made; several requests may share one")                               \
     X(SNAPSHOT_VALUES_INVALID, counter, "arizmq_snapshot_values_invalid_total",                    \
       "Values left out of a snapshot because they are no JSON")                                    \
+    X(RECONCILES, counter, "arizmq_reconciles_total",                                              \
+      "Comparisons of a link's objects with what Asterisk has, after a connect")                   \
+    X(RECONCILES_FAILED, counter, "arizmq_reconciles_failed_total",                                \
+      "Comparisons given up because Asterisk did not answer as it should")                         \
+    X(OBJECTS_FOUND, counter, "arizmq_objects_found_total",                                        \
+      "Objects that a comparison found to be new (ArizmqObjectFound)")                             \
+    X(OBJECTS_CHANGED, counter, "arizmq_objects_changed_total",                                    \
+      "Objects that a comparison found to have changed (ArizmqObjectFound)")                       \
+    X(OBJECTS_LOST, counter, "arizmq_objects_lost_total",                                          \
+      "Objects that a comparison found to be gone (ArizmqObjectLost)")                             \
+    X(NODES_RESTARTED, counter, "arizmq_nodes_restarted_total",                                    \
+      "Reconnects to an Asterisk that was started anew, each application of it counted")           \
     X(STATE_EVICTED, counter, "arizmq_state_evicted_total",                                        \
       "Devices forgotten to make room for others, the one told of longest ago first")              \
     X(JOURNAL_STORED_SEQ, gauge, "arizmq_journal_stored_seq",                                      \

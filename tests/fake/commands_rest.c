@@ -43,6 +43,7 @@ static void override_remove(struct fake *fake, const char *prefix)
         }
         *at = each->next;
         free(each->prefix);
+        free(each->body);
         free(each);
     }
 }
@@ -225,6 +226,19 @@ void console_forget_overrides(struct fake *fake)
     fault_remove(fake, NULL);
 }
 
+static void override_add(struct fake *fake, const char *prefix, int status, const char *body)
+{
+    struct rest_override *override = calloc(1, sizeof *override);
+    if (!override) {
+        abort();
+    }
+    *override = (struct rest_override){.prefix = strdup(prefix),
+                                       .status = status,
+                                       .body = body ? strdup(body) : NULL,
+                                       .next = fake->overrides};
+    fake->overrides = override;
+}
+
 static void run_rest_status(struct fake *fake, struct session *session, char *rest)
 {
     (void)session;
@@ -239,22 +253,36 @@ static void run_rest_status(struct fake *fake, struct session *session, char *re
     }
     override_remove(fake, prefix);
     if (status) {
-        struct rest_override *override = calloc(1, sizeof *override);
-        if (!override) {
-            abort();
-        }
-        override->prefix = strdup(prefix);
-        override->status = (int)status;
-        override->next = fake->overrides;
-        fake->overrides = override;
+        override_add(fake, prefix, (int)status, NULL);
+    }
+    console_done();
+}
+
+static void run_rest_body(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    const char *uri = console_next_word(&rest);
+    if (!uri) {
+        console_error("rest-body: no URI given");
+        return;
+    }
+    override_remove(fake, uri);
+    if (rest && *rest) {
+        override_add(fake, uri, 200, rest);
     }
     console_done();
 }
 
 const struct console_command console_rest_commands[] = {
-    {"rest-delay", false, run_rest_delay},     {"rest-answers", false, run_rest_answers},
-    {"rest-status", false, run_rest_status},   {"rest-stall", false, run_rest_stall},
-    {"rest-resume", false, run_rest_resume},   {"rest-close", false, run_rest_close},
-    {"rest-big", false, run_rest_big},         {"rest-flood", false, run_rest_flood},
-    {"rest-idle-ms", false, run_rest_idle_ms}, {0},
+    {"rest-delay", false, run_rest_delay},
+    {"rest-answers", false, run_rest_answers},
+    {"rest-status", false, run_rest_status},
+    {"rest-stall", false, run_rest_stall},
+    {"rest-resume", false, run_rest_resume},
+    {"rest-close", false, run_rest_close},
+    {"rest-big", false, run_rest_big},
+    {"rest-flood", false, run_rest_flood},
+    {"rest-idle-ms", false, run_rest_idle_ms},
+    {"rest-body", false, run_rest_body},
+    {0},
 };

@@ -93,6 +93,19 @@ static void run_listen(struct fake *fake, struct session *session, char *rest)
     }
 }
 
+/* Another process from now on, which has nothing of what this one had. */
+static void run_restart(struct fake *fake, struct session *session, char *rest)
+{
+    (void)rest;
+    while ((session = session_find(fake, NULL)) != NULL) {
+        session_reset(session);
+    }
+    objects_destroy(fake);
+    objects_create(fake);
+    fake_write_time(fake->startup_time);
+    console_ok("startup_time=%s", fake->startup_time);
+}
+
 static void run_drop_all(struct fake *fake, struct session *session, char *rest)
 {
     (void)rest;
@@ -143,6 +156,7 @@ const struct console_command console_server_commands[] = {
     {"stop-listening", false, run_stop_listening},
     {"listen", false, run_listen},
     {"drop-all", false, run_drop_all},
+    {"restart", false, run_restart},
     {"stats", false, run_stats},
     {"quit", false, run_quit},
     {0},

@@ -47,8 +47,9 @@ struct fake_stats {
 
 /* What the console told to answer instead of the truth. */
 struct rest_override {
-    char *prefix; /* of the URI relative to /ari/ */
+    char *prefix; /* of the URI relative to /ari/; the whole URI where there is a body */
     int status;
+    char *body; /* JSON text, exactly as it is sent; NULL: Asterisk's message for the status */
     struct rest_override *next;
 };
 

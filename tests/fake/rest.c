@@ -274,7 +274,8 @@ static bool resource_matches(const char *path, const char *uri, char *name, size
 static const struct rest_override *override_find(const struct fake *fake, const char *uri)
 {
     for (const struct rest_override *each = fake->overrides; each; each = each->next) {
-        if (strncmp(uri, each->prefix, strlen(each->prefix)) == 0) {
+        if (each->body ? strcmp(uri, each->prefix) == 0
+                       : strncmp(uri, each->prefix, strlen(each->prefix)) == 0) {
             return each;
         }
     }
@@ -327,7 +328,12 @@ void rest_handle(struct fake *fake, const struct rest_request *request,
     *response = (struct rest_response){0};
     const struct rest_override *override = override_find(fake, request->uri);
     size_t length = strlen(request->uri);
-    if (override) {
+    if (override && override->body) {
+        *response = (struct rest_response){.status = override->status,
+                                           .reason = rest_reason(override->status),
+                                           .content_type = "application/json",
+                                           .body = strdup(override->body)};
+    } else if (override) {
         rest_response_set_message(response, override->status, NULL, rest_reason(override->status));
     } else if (request->is_read_only && strcmp(request->method, "GET") != 0 &&
                strcmp(request->method, "OPTIONS") != 0) {

@@ -51,6 +51,21 @@ class Fold:
         self.hears_all = set(hears_all)
         self.values, self.ended = {}, {}
 
+    @classmethod
+    def join(cls, snapshot):
+        """As who has heard of nothing before."""
+        fold = cls((link["node"], link["app"]) for link in snapshot["links"]
+                   if link["subscribe_all"])
+        for kind, name in LISTS.items():
+            for item in snapshot[name]:
+                value = item["value"]
+                identity = (f"{value['technology']}/{value['resource']}" if kind == "endpoint" else
+                            value["name" if kind in ("recording", "device") else "id"])
+                fold.values[item["node"], item["app"], kind, identity] = value
+        for item in snapshot["ended"]:
+            fold.ended[item["node"], item["app"], item["kind"], item["id"]] = item["received_ns"]
+        return fold
+
     def take(self, node, event, received_ns):
         if not isinstance(event, dict) or not isinstance(event.get("type"), str):
             return

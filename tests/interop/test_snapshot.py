@@ -26,7 +26,7 @@ class Listener:
         self.socket.setsockopt(zmq.RCVHWM, 0)
         self.socket.subscribe("")
         self.socket.connect(endpoint)
-        self.fold, self.seq, self.pending = Fold(hears_all), 0, None
+        self.fold, self.seq, self.pending, self.joined = Fold(hears_all), 0, None, []
 
     def await_heartbeat(self):
         """From then on it gets everything; what it has got by then told of no object."""
@@ -57,7 +57,8 @@ class Listener:
                 continue
             assert self_seq == self.seq + 1, (self.seq, self_seq)
             self.seq = self_seq
-            self.fold.take(node, event, received_ns)
+            for fold in [self.fold, *self.joined]:
+                fold.take(node, event, received_ns)
 
     def close(self):
         self.socket.close()
@@ -100,16 +101,23 @@ class Content(SnapshotTest):
         snapshots = [self.snapshot(client)]
         count = self.play(fake, name, "ivr")
         while not any(line.startswith("event play done") for line in fake.events):
-            snapshots.append(self.snapshot(client))
+            if len(snapshots) < 12:
+                snapshots.append(self.snapshot(client))
         wait_until("all events are published",
                    lambda: self.snapshot(client)["seq"] >= snapshots[0]["seq"] + count)
         snapshots.append(self.snapshot(client))
-        held = 0
+        held = ended = 0
+        joined = listener.joined = []
         for snapshot in snapshots:
             listener.fold_to(snapshot["seq"])
             self.assertEqual(listener.seq, snapshot["seq"])
             self.assertEqual(lists_of(snapshot), listener.fold.lists(), snapshot["seq"])
+            for late in joined:  # whoever has joined with an earlier snapshot has the same
+                self.assertEqual(lists_of(snapshot), late.lists(), snapshot["seq"])
+            joined.append(Fold.join(snapshot))
             held = max(held, len(snapshot["channels"]))
+            ended = max(ended, len(snapshot["ended"]))
+        self.assertGreater(ended, 1)
         self.assertGreater(len({snapshot["seq"] for snapshot in snapshots}), 5)
         self.assertGreater(held, 1)
 
@@ -154,9 +162,9 @@ class Selection(SnapshotTest):
 
     def test_kinds_node_and_app(self):
         client = self.two_nodes()
-        self.assertEqual(set(self.snapshot(client)), {"epoch", "seq", "links", *LISTS.values()})
+        self.assertEqual(set(self.snapshot(client)), {"epoch", "seq", "links", "ended", *LISTS.values()})
         some = self.snapshot(client, kinds="bridges,deviceStates")
-        self.assertEqual(set(some), {"epoch", "seq", "links", "bridges", "deviceStates"})
+        self.assertEqual(set(some), {"epoch", "seq", "links", "ended", "bridges", "deviceStates"})
         self.assertEqual(some["deviceStates"], [])
         one = self.snapshot(client, node="pbx2")
         self.assertEqual([item["value"]["id"] for item in one["channels"]], ["c1"])

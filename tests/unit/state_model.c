@@ -152,8 +152,8 @@ static const struct snapshot_item *find_item(const struct snapshot *snapshot, un
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct snapshot_item *item = &snapshot->items[i];
         struct span text = value_text(item->value);
-        if (item->link == link && item->kind == kind && text.length == strlen(value) &&
-            memcmp(text.bytes, value, text.length) == 0) {
+        if (item->ended_ns == 0 && item->link == link && item->kind == kind &&
+            text.length == strlen(value) && memcmp(text.bytes, value, text.length) == 0) {
             return item;
         }
     }
@@ -177,5 +177,17 @@ void model_assert_snapshot(const struct model *self, const struct snapshot *snap
             }
         }
     }
-    cr_assert_eq(snapshot->count, wanted, "%zu objects, not %zu", snapshot->count, wanted);
+    size_t objects = 0;
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const struct snapshot_item *item = &snapshot->items[i];
+        objects += item->ended_ns == 0;
+        if (item->ended_ns != 0) {
+            struct span id = value_text(item->value);
+            unsigned number = (unsigned)id.bytes[id.length - 1] - '0'; /* of one digit */
+            const struct model_entry *entry = &self->link[item->link].entry[item->kind][number];
+            cr_assert(entry->has_ended && !entry->is_held);
+            cr_assert_eq(entry->ended_ns, item->ended_ns);
+        }
+    }
+    cr_assert_eq(objects, wanted, "%zu objects, not %zu", objects, wanted);
 }
