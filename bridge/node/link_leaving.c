@@ -99,7 +99,7 @@ static void on_answers_timeout(lws_sorted_usec_list_t *sul)
 
 static void leave_if_done(struct link_leaving *leaving)
 {
-    if (!leaving->has_lingered) {
+    if (!leaving->has_lingered || leaving->link->is_ceding) {
         return;
     }
     uint64_t now_ms = clock_monotonic_ms();
@@ -225,6 +225,37 @@ void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t un
     link->leaving_count++;
     metrics_add(METRIC_LINKS_LEAVING, 1);
     wait_for(self, is_replaced ? LINGER_MS : REPLACED_TIMEOUT_MS, on_lingered);
+}
+
+bool link_leaving_has_lingered(const struct link *link)
+{
+    const struct link_leaving *leaving = NULL;
+    DL_FOREACH(link->leaving, leaving)
+    {
+        if (!leaving->has_lingered) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int link_leaving_send_command(struct link *link, uint64_t number, const char *text, size_t length)
+{
+    if (link->leaving == NULL) {
+        return ARIZMQ_ECLOSED;
+    }
+    struct link_leaving *last = link->leaving->prev; /* as utlist has it */
+    return link_command_send(&last->commands, last->ws, number, text, length);
+}
+
+void link_leaving_go_on(struct link *link)
+{
+    struct link_leaving *leaving = NULL;
+    struct link_leaving *next = NULL;
+    DL_FOREACH_SAFE(link->leaving, leaving, next)
+    {
+        leave_if_done(leaving);
+    }
 }
 
 bool link_leaving_is_full(const struct link *link)

@@ -149,6 +149,14 @@ int nodes_hand_over(struct nodes *self, unsigned node, const struct config_node 
     return result;
 }
 
+struct link *nodes_link(const struct nodes *self, unsigned node, unsigned application)
+{
+    if (node >= self->environment.config->nodes_count || application >= self->of_node[node].count) {
+        return NULL;
+    }
+    return self->links[self->of_node[node].first + application];
+}
+
 void nodes_stop(struct nodes *self)
 {
     for (unsigned i = 0; i < self->links_count; i++) {

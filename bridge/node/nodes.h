@@ -42,6 +42,10 @@ void nodes_start(struct nodes *self);
 int nodes_hand_over(struct nodes *self, unsigned node, const struct config_node *to, char *error,
                     size_t error_size);
 
+/* The link of an application of a node, by their indexes in the configuration; NULL: there is none.
+ */
+struct link *nodes_link(const struct nodes *self, unsigned node, unsigned application);
+
 /* Begins the planned end of every link. */
 void nodes_stop(struct nodes *self);
 /* What has not stopped by now ends at once. */

@@ -74,7 +74,8 @@
       "Links closed because a frame began and its rest did not come")                              \
     X(PROTOCOL_ERRORS, counter, "arizmq_protocol_errors_total",                                    \
       "Links closed because the peer broke RFC 6455")                                              \
-    X(REPLACED, counter, "arizmq_applications_replaced_total", "ApplicationReplaced received")     \
+    X(REPLACED, counter, "arizmq_applications_replaced_total",                                     \
+      "Applications that another client or another bridge took over")                              \
     X(GAPS, counter, "arizmq_gaps_total", "ArizmqGap events published")                            \
     X(SUBSCRIBE_ALL_MENDED, counter, "arizmq_subscribe_all_mended_total",                          \
       "Connects on which Asterisk had ignored subscribeAll and it was asked for over REST")        \
