@@ -70,6 +70,7 @@ static json_t *print_limits(const struct config *config)
         {"gateway.once_window_ms", gateway->once_window_ms},
         {"gateway.once_max_requests", gateway->once_max_requests},
         {"gateway.once_max_bytes", gateway->once_max_bytes},
+        {"gateway.takeover_timeout_ms", gateway->takeover_timeout_ms},
     };
     json_t *object = json_object();
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
