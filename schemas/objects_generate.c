@@ -70,6 +70,22 @@ static int is_identifier(const char *text, size_t length)
                length;
 }
 
+/* Whether the path's last member is the one that bears the id in an object of that kind, so that
+ * what holds it is the object itself: channel.id, but neither destination_bridge nor
+ * bridge.video_source_id. */
+static int is_whole(const char *path, const char *form, const char *kind)
+{
+    if (strcmp(form, "endpoint") == 0) {
+        return 1;
+    }
+    const char *last = strrchr(path, '.');
+    if (strcmp(form, "string") != 0 || last == NULL) {
+        return 0;
+    }
+    int has_name = strcmp(kind, "recording") == 0 || strcmp(kind, "device") == 0;
+    return strcmp(last + 1, has_name ? "name" : "id") == 0;
+}
+
 /* Writes "a.b" as the depth and the members of a rule. */
 static void write_path(FILE *out, const char *type, const char *path)
 {
@@ -147,7 +163,8 @@ static void write_rule(FILE *out, const char *type, size_t index, json_t *rule)
     if (json_object_get(rule, "ends") != NULL) {
         check_ends(type, index, form, kind_name);
     }
-    fprintf(out, "    {%s, %s, %s, ", kind_name, form_name, ends ? "true" : "false");
+    fprintf(out, "    {%s, %s, %s, %s, ", kind_name, form_name, ends ? "true" : "false",
+            is_whole(path, form, kind) ? "true" : "false");
     write_path(out, type, path);
     fprintf(out, "},\n");
 }

@@ -33,14 +33,16 @@ static bool event_string(struct event *event, const struct span *value, struct s
     return true;
 }
 
-/* The value at the end of a rule's path; NULL where the event does not have it. `nested` is room
- * for scanning the objects on the way. */
+/* The value at the end of a rule's path; NULL where the event does not have it. *holder becomes the
+ * object of which it is a member, where that is not the event. `nested` is room for scanning the
+ * objects on the way. */
 static const struct span *event_follow(const struct scan *outermost, const struct object_rule *rule,
-                                       struct scan *nested)
+                                       struct scan *nested, struct span *holder)
 {
     const struct span *value = scan_find(outermost, rule->path[0].name, rule->path[0].length);
     for (unsigned i = 1; i < rule->depth && value != NULL; i++) {
-        if (scan_object(value->bytes, value->length, nested) != ARIZMQ_OK) {
+        *holder = *value;
+        if (scan_object(holder->bytes, holder->length, nested) != ARIZMQ_OK) {
             return NULL;
         }
         value = scan_find(nested, rule->path[i].name, rule->path[i].length);
@@ -71,7 +73,8 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
                               const struct object_rule *rule, struct event_object *out)
 {
     struct scan nested;
-    const struct span *value = event_follow(outermost, rule, &nested);
+    struct span holder = {"", 0};
+    const struct span *value = event_follow(outermost, rule, &nested, &holder);
     if (value == NULL) {
         return false;
     }
@@ -80,6 +83,7 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
     }
     out->parts = 1;
     out->ends = rule->ends;
+    out->value = rule->is_whole ? holder : (struct span){"", 0};
     switch ((enum object_form)rule->form) {
     case OBJECT_FORM_STRING:
         return event_string(event, value, &out->part[0]) && out->part[0].length > 0;
@@ -90,6 +94,7 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
     case OBJECT_FORM_ENDPOINT: {
         struct scan endpoint;
         out->parts = 2;
+        out->value = *value;
         return scan_object(value->bytes, value->length, &endpoint) == ARIZMQ_OK &&
                event_string(event, scan_find(&endpoint, "technology", 10), &out->part[0]) &&
                event_string(event, scan_find(&endpoint, "resource", 8), &out->part[1]);
@@ -103,13 +108,15 @@ static bool spans_are_equal(struct span a, struct span b)
     return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
 }
 
-static bool event_has_object(const struct event *event, const struct event_object *object)
+/* Whether another rule has found the same object; that one gets its value if it has none. */
+static bool event_has_object(struct event *event, const struct event_object *object)
 {
     for (unsigned i = 0; i < event->object_count; i++) {
-        const struct event_object *other = &event->objects[i];
+        struct event_object *other = &event->objects[i];
         if (other->kind == object->kind && other->parts == object->parts &&
             spans_are_equal(other->part[0], object->part[0]) &&
             (object->parts == 1 || spans_are_equal(other->part[1], object->part[1]))) {
+            other->value = other->value.length > 0 ? other->value : object->value;
             return true;
         }
     }

@@ -28,6 +28,9 @@ struct event_object {
     struct span part[2];
     unsigned parts;
     bool ends; /* the event is the last word on it */
+    /* The JSON text of the object itself, as it stands in the event; length 0 where the event names
+     * the id and no more. */
+    struct span value;
 };
 
 struct event {

@@ -42,6 +42,8 @@ struct object_rule {
     uint8_t kind;  /* enum object_kind; unused where form is OBJECT_FORM_URI */
     uint8_t form;  /* enum object_form */
     bool ends;     /* the event is the last word on the object */
+    bool is_whole; /* the object itself stands there: what holds the path's last member, or, where
+                      form is OBJECT_FORM_ENDPOINT, what stands at its end */
     uint8_t depth; /* members used of path, 1 to OBJECT_PATH_MAX */
     struct object_member path[OBJECT_PATH_MAX]; /* from the event's top level inwards */
 };

@@ -34,12 +34,12 @@ static const uint64_t second_ns = 1000000000U;
 /* An odd number without pattern (2^64 over the golden ratio): spreads small numbers. */
 static const uint64_t spread = 0x9e3779b97f4a7c15U;
 
-enum record_what { RECORD_OBJECT, RECORD_LINK, RECORD_ANSWER };
+enum record_what { RECORD_OBJECT, RECORD_LINK, RECORD_ANSWER, RECORD_THING };
 
 /* Begins each record. The id of an object follows at once. */
 struct record {
     uint8_t what;  /* enum record_what */
-    uint8_t which; /* enum object_kind or enum feed_link */
+    uint8_t which; /* enum object_kind, feed_link or feed_thing */
     bool is_so;    /* an object has ended; the request of an answer was sent */
     uint32_t node;
 };
@@ -55,6 +55,13 @@ struct answer_record {
     uint64_t number;
     char *text;
     size_t length;
+};
+
+struct thing_record {
+    struct record record;
+    uint64_t number;
+    void *thing;
+    feed_discard *discard;
 };
 
 /* A record that found no room. */
@@ -77,7 +84,7 @@ struct feed {
      * mark in there is the hash mixed with the second, so that a new second makes all marks stale
      * at once. The latest marks stand first; the last one leaves. 0: none. */
     uint64_t told[TOLD_SETS][TOLD_WAYS];
-    struct held *held; /* links and answers in their order; those in the queue come before them */
+    struct held *held; /* all but objects, in their order; those in the queue come before */
 };
 
 int feed_create(const struct config *config, struct feed **out)
@@ -101,11 +108,17 @@ int feed_create(const struct config *config, struct feed **out)
     return ARIZMQ_OK;
 }
 
-static void free_answer(const void *bytes)
+/* Frees what a record that nobody will take has brought along. */
+static void free_cargo(const void *bytes)
 {
     const struct record *record = bytes;
     if (record->what == RECORD_ANSWER) {
         free(((const struct answer_record *)bytes)->text);
+    } else if (record->what == RECORD_THING) {
+        const struct thing_record *handed = bytes;
+        if (handed->thing != NULL) {
+            handed->discard(handed->thing);
+        }
     }
 }
 
@@ -119,14 +132,14 @@ void feed_destroy(struct feed **self)
     const void *bytes = NULL;
     size_t length = 0;
     while (feed->queue != NULL && (bytes = queue_front(feed->queue, &length)) != NULL) {
-        free_answer(bytes);
+        free_cargo(bytes);
         queue_pop(feed->queue);
     }
     struct held *held = NULL;
     struct held *next = NULL;
     DL_FOREACH_SAFE(feed->held, held, next)
     {
-        free_answer(held->bytes);
+        free_cargo(held->bytes);
         free(held);
     }
     queue_destroy(&feed->queue);
@@ -197,7 +210,7 @@ static int send_surely(struct feed *feed, const struct queue_part *parts, unsign
     }
     if (result != ARIZMQ_OK) {
         metrics_add(METRIC_FEED_DROPPED, 1);
-        log_error("feed_lost", "no memory to tell the command thread of a link or an answer");
+        log_error("feed_lost", "no memory to tell the command thread what it has to know");
     }
     wake(feed);
     return result;
@@ -308,6 +321,21 @@ void feed_answer(struct feed *self, uint64_t number, char *text, size_t length, 
     }
 }
 
+void feed_hand(struct feed *self, enum feed_thing what, uint64_t number, void *thing,
+               feed_discard *discard)
+{
+    struct thing_record handed = {
+        .record = {.what = RECORD_THING, .which = (uint8_t)what},
+        .number = number,
+        .thing = thing,
+        .discard = discard,
+    };
+    struct queue_part part = {&handed, sizeof handed};
+    if (self == NULL || send_surely(self, &part, 1) != ARIZMQ_OK) {
+        free_cargo(&handed);
+    }
+}
+
 /* --- Command thread */
 
 int feed_fd(const struct feed *self)
@@ -344,6 +372,11 @@ static void deliver(const void *bytes, size_t length, const struct feed_handler 
     case RECORD_ANSWER: {
         const struct answer_record *answer = bytes;
         handler->answer(owner, answer->number, answer->text, answer->length, record->is_so);
+        break;
+    }
+    case RECORD_THING: {
+        const struct thing_record *handed = bytes;
+        handler->thing(owner, (enum feed_thing)record->which, handed->number, handed->thing);
         break;
     }
     }

@@ -28,6 +28,13 @@ enum feed_link {
 
 enum { FEED_DETAIL_MAX = 255 };
 
+/* What is handed over by pointer. */
+enum feed_thing {
+    FEED_SNAPSHOT, /* a struct snapshot (keep/state.h); NULL: there was no memory for it */
+};
+
+typedef void feed_discard(void *thing);
+
 /* Creates both ends. Room: config->gateway.feed_bytes. Returns ARIZMQ_OK, ARIZMQ_EINVALID
  * where that is less than a queue can have, ARIZMQ_EIO or ARIZMQ_ENOMEM. `config` is borrowed. */
 int feed_create(const struct config *config, struct feed **out);
@@ -41,11 +48,11 @@ void feed_destroy(struct feed **self);
 /* Tells of the channels, bridges, playbacks and recordings that `event` mentions, and which of them
  * have ended with it. What was told to be alive is told again only in another second of
  * event->received_ns. Where there is no room it is dropped and counted (METRIC_FEED_DROPPED); the
- * last quarter of the room is kept for links and answers. */
+ * last quarter of the room is kept for all others. */
 void feed_event(struct feed *self, unsigned node, const struct event *event);
 
 /* Tells of a new state. `detail` says why, for people, at most FEED_DETAIL_MAX bytes of it; NULL:
- * nothing to say. Links and answers are never dropped for want of room: what does not fit is held
+ * nothing to say. Nothing but objects is ever dropped for want of room: what does not fit is held
  * back and goes, in its order, with the next call to any of these functions. */
 void feed_link_state(struct feed *self, unsigned node, unsigned application, enum feed_link state,
                      const char *detail);
@@ -55,6 +62,14 @@ void feed_link_state(struct feed *self, unsigned node, unsigned application, enu
  * SCAN_PADDING readable bytes behind its `length`, and belongs to the feed from now on. `was_sent`
  * says whether Asterisk may have seen the request. */
 void feed_answer(struct feed *self, uint64_t number, char *text, size_t length, bool was_sent);
+
+/* Hands over `thing` (NULL: there is none), in answer to letter `number` (gateway/post.h). It
+ * belongs to the feed from now on and, once delivered, to the handler. Where it will never be
+ * delivered, because there is no memory to hold it back or the feed is destroyed first, the feed
+ * calls `discard` for one that is not NULL. What was written to it before is seen by the handler.
+ */
+void feed_hand(struct feed *self, enum feed_thing what, uint64_t number, void *thing,
+               feed_discard *discard);
 
 /* Hands over what was held back for want of room; to be called now and then, because nothing else
  * need happen after it was. */
@@ -71,10 +86,12 @@ struct feed_handler {
                  const char *detail);
     /* `text` belongs to the handler, which free()s it; NULL: see feed_answer(). */
     void (*answer)(void *owner, uint64_t number, char *text, size_t length, bool was_sent);
+    /* `thing` belongs to the handler; NULL: see feed_hand(). */
+    void (*thing)(void *owner, enum feed_thing what, uint64_t number, void *thing);
 };
 
-/* Readable (an eventfd) when the command thread should look: a link changed, an answer came, or the
- * feed fills up. Objects alone do not wake it. feed_take() resets it. */
+/* Readable (an eventfd) when the command thread should look: a link changed, an answer or a thing
+ * came, or the feed fills up. Objects alone do not wake it. feed_take() resets it. */
 int feed_fd(const struct feed *self);
 
 /* Calls `handler` for everything told so far. */

@@ -87,7 +87,8 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
     over_ws_answer(gateway->transport.over_ws, number, text, length, was_sent);
 }
 
-static const struct feed_handler feed_handler = {on_object, on_link, on_answer};
+static const struct feed_handler feed_handler = {
+    .object = on_object, .link = on_link, .answer = on_answer};
 
 static void catch_up(void *owner)
 {
@@ -121,9 +122,7 @@ static int wait_ms(struct gateway *gateway)
 {
     int wait = earlier(http_wait_ms(gateway->transport.http),
                        deadlines_wait_ms(gateway->deadlines, clock_monotonic_ms()));
-    if (gateway->transport.over_ws != NULL) {
-        wait = earlier(wait, over_ws_wait_ms(gateway->transport.over_ws));
-    }
+    wait = earlier(wait, over_ws_wait_ms(gateway->transport.over_ws));
     return earlier(wait, MEASURE_EVERY_MS);
 }
 
@@ -146,9 +145,7 @@ static void turn(struct gateway *gateway)
     for (unsigned i = 0; has_requests && i < TURN_REQUESTS_MAX; i++) {
         has_requests = commands_receive(&gateway->commands);
     }
-    if (gateway->transport.over_ws != NULL) {
-        over_ws_turn(gateway->transport.over_ws);
-    }
+    over_ws_turn(gateway->transport.over_ws);
     http_turn(gateway->transport.http);
     uint64_t now_ms = clock_monotonic_ms();
     deadlines_turn(gateway->deadlines, now_ms);
@@ -212,7 +209,7 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
         result =
             http_create(config, gateway->epoll_fd, &gateway->transport.http, error, error_size);
     }
-    if (result == ARIZMQ_OK && gateway->post != NULL) {
+    if (result == ARIZMQ_OK) {
         result = over_ws_create(config, gateway->post, gateway->transport.http,
                                 &gateway->transport.over_ws);
     }

@@ -16,10 +16,9 @@
 
 struct gateway;
 
-/* Binds config->gateway.endpoint and prepares everything; starts no thread. `config` and `feed` are
- * borrowed, as is `post`, which is NULL where no node has `rest: websocket`; `epoch` is the
- * pipeline's. Returns ARIZMQ_OK; else ARIZMQ_E… with one line in
- * error[error_size]. */
+/* Binds config->gateway.endpoint and prepares everything; starts no thread. `config`, `feed` and
+ * `post` are borrowed; `epoch` is the pipeline's. Returns ARIZMQ_OK; else ARIZMQ_E… with one line
+ * in error[error_size]. */
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
                    uint64_t epoch, struct gateway **out, char *error, size_t error_size);
 

@@ -247,8 +247,8 @@ static void send_request(struct over_ws_request *request)
     }
     request->number = number;
     HASH_ADD(hh, over_ws->by_number, number, sizeof request->number, request);
-    if (request->hh.tbl == NULL ||
-        post_send(over_ws->post, request->order.node, number, text, length) != ARIZMQ_OK) {
+    if (request->hh.tbl == NULL || post_send(over_ws->post, POST_COMMAND, request->order.node,
+                                             number, text, length) != ARIZMQ_OK) {
         if (request->hh.tbl != NULL) {
             HASH_DEL(over_ws->by_number, request);
         }

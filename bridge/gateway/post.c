@@ -6,6 +6,8 @@
  */
 #include "gateway/post.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "arizmq/error.h"
@@ -14,11 +16,16 @@
 struct post {
     struct queue *queue;
     struct lws_context *context;
+    struct {
+        post_reader *read;
+        void *owner;
+    } readers[POST_KINDS];
 };
 
-/* Begins each record; the text follows. */
+/* Begins each record; the bytes follow. Its size keeps them aligned. */
 struct record {
-    uint64_t number;
+    _Alignas(max_align_t) uint64_t number;
+    unsigned kind; /* enum post_kind */
     unsigned node;
 };
 
@@ -49,10 +56,18 @@ void post_destroy(struct post **self)
     }
 }
 
-int post_send(struct post *self, unsigned node, uint64_t number, const char *text, size_t length)
+void post_set_reader(struct post *self, enum post_kind kind, post_reader *read, void *owner)
 {
-    struct record record = {.number = number, .node = node};
-    struct queue_part parts[] = {{&record, sizeof record}, {text, length}};
+    self->readers[kind].read = read;
+    self->readers[kind].owner = owner;
+}
+
+int post_send(struct post *self, enum post_kind kind, unsigned node, uint64_t number,
+              const void *bytes, size_t length)
+{
+    assert(self->readers[kind].read != NULL);
+    struct record record = {.number = number, .kind = (unsigned)kind, .node = node};
+    struct queue_part parts[] = {{&record, sizeof record}, {bytes, length}};
     int result = queue_push(self->queue, parts, 2, 0);
     if (result == ARIZMQ_OK) {
         lws_cancel_service(self->context);
@@ -60,17 +75,16 @@ int post_send(struct post *self, unsigned node, uint64_t number, const char *tex
     return result;
 }
 
-void post_take(struct post *self, void (*deliver)(void *owner, const struct post_letter *letter),
-               void *owner)
+void post_take(struct post *self)
 {
     size_t length = 0;
     const struct record *record = NULL;
     while (self != NULL && (record = queue_front(self->queue, &length)) != NULL) {
         struct post_letter letter = {.node = record->node,
                                      .number = record->number,
-                                     .text = (const char *)(record + 1),
+                                     .bytes = record + 1,
                                      .length = length - sizeof *record};
-        deliver(owner, &letter);
+        self->readers[record->kind].read(self->readers[record->kind].owner, &letter);
         queue_pop(self->queue);
     }
 }

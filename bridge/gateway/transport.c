@@ -28,6 +28,5 @@ bool transport_withdraw(struct transport *self, struct exchange *exchange)
 
 unsigned transport_queued(const struct transport *self, unsigned node)
 {
-    return http_queued(self->http, node) +
-           (self->over_ws != NULL ? over_ws_queued(self->over_ws, node) : 0);
+    return http_queued(self->http, node) + over_ws_queued(self->over_ws, node);
 }

@@ -16,7 +16,7 @@
 struct transport {
     const struct config *config;
     struct http *http;
-    struct over_ws *over_ws; /* NULL: no node has `rest: websocket` */
+    struct over_ws *over_ws;
 };
 
 /* One exchange under way; a member of what it belongs to. All zero: none. */

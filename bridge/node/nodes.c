@@ -182,12 +182,12 @@ bool nodes_are_stopped(const struct nodes *self)
 }
 
 /* Over the node's first link that takes it. */
-static void deliver(void *owner, const struct post_letter *letter)
+void nodes_send_command(void *self, const struct post_letter *letter)
 {
-    struct nodes *nodes = owner;
+    struct nodes *nodes = self;
     const struct node_links *links = &nodes->of_node[letter->node];
     for (unsigned i = 0; i < links->count; i++) {
-        if (link_send_command(nodes->links[links->first + i], letter->number, letter->text,
+        if (link_send_command(nodes->links[links->first + i], letter->number, letter->bytes,
                               letter->length) == ARIZMQ_OK) {
             return;
         }
@@ -195,8 +195,7 @@ static void deliver(void *owner, const struct post_letter *letter)
     feed_answer(nodes->environment.feed, letter->number, NULL, 0, false);
 }
 
-void nodes_wake(struct nodes *self, struct post *post)
+void nodes_wake(struct nodes *self)
 {
     resolver_deliver(self->environment.resolver);
-    post_take(post, deliver, self);
 }

@@ -53,8 +53,10 @@ void nodes_abort(struct nodes *self);
 
 bool nodes_are_stopped(const struct nodes *self);
 
-/* To be called on LWS_CALLBACK_EVENT_WAIT_CANCELLED: another thread has something to tell. What
- * stands in `post`, which may be NULL, is sent. */
-void nodes_wake(struct nodes *self, struct post *post);
+/* To be called on LWS_CALLBACK_EVENT_WAIT_CANCELLED: another thread may have resolved a name. */
+void nodes_wake(struct nodes *self);
+
+/* The reader of POST_COMMAND; `self` is a struct nodes. */
+void nodes_send_command(void *self, const struct post_letter *letter);
 
 #endif

@@ -48,7 +48,7 @@ struct service {
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct feed *feed;       /* NULL: there is no gateway */
-    struct post *post;       /* NULL: no command goes over a WebSocket */
+    struct post *post;       /* likewise */
     struct gateway *gateway; /* NULL: there is none */
     struct pipeline *pipeline;
     struct nodes *nodes;
@@ -167,7 +167,8 @@ static int service_callback(struct lws *wsi, enum lws_callback_reasons reason, v
     if (reason == LWS_CALLBACK_RAW_RX_FILE) {
         read_signal(service);
     } else if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED && service->nodes != NULL) {
-        nodes_wake(service->nodes, service->post);
+        nodes_wake(service->nodes);
+        post_take(service->post);
     }
     return 0;
 }
@@ -285,14 +286,26 @@ static void show_bounds(const struct config *config)
     metrics_set(METRIC_STOP_TIMEOUT_MS, config->stop_timeout_ms);
 }
 
-static bool uses_post(const struct config *config)
+/* The gateway's thread, and its two ways to the event thread. */
+static int create_gateway(struct service *service, char *error, size_t error_size)
 {
-    for (unsigned i = 0; i < config->nodes_count; i++) {
-        if (config->nodes[i].rest == CONFIG_REST_WEBSOCKET) {
-            return true;
+    snprintf(error, error_size, "no memory for the gateway (gateway.feed_bytes is %u)",
+             service->config->gateway.feed_bytes);
+    int result = post_create(service->config, service->context, &service->post);
+    if (result != ARIZMQ_OK) {
+        return result;
+    }
+    post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
+    result =
+        gateway_create(service->config, service->feed, service->post,
+                       pipeline_epoch(service->pipeline), &service->gateway, error, error_size);
+    if (result == ARIZMQ_OK) {
+        result = gateway_start(service->gateway);
+        if (result != ARIZMQ_OK) {
+            snprintf(error, error_size, "cannot start the gateway's thread");
         }
     }
-    return false;
+    return result;
 }
 
 /* libzmq's threads inherit the blocked signals, so this comes after adopt_signals(). */
@@ -313,20 +326,8 @@ static int create_parts(struct service *service, char *error, size_t error_size)
         result = nodes_create(service->context, service->vhost, service->config, service->pipeline,
                               service->feed, &service->nodes, error, error_size);
     }
-    if (result == ARIZMQ_OK && has_gateway && uses_post(service->config)) {
-        result = post_create(service->config, service->context, &service->post);
-        snprintf(error, error_size, "no memory for commands over WebSockets");
-    }
     if (result == ARIZMQ_OK && has_gateway) {
-        result = gateway_create(service->config, service->feed, service->post,
-                                pipeline_epoch(service->pipeline), &service->gateway, error,
-                                error_size);
-    }
-    if (result == ARIZMQ_OK && has_gateway) {
-        result = gateway_start(service->gateway);
-        if (result != ARIZMQ_OK) {
-            snprintf(error, error_size, "cannot start the gateway's thread");
-        }
+        result = create_gateway(service, error, error_size);
     }
     return result;
 }

@@ -59,7 +59,27 @@ static json_t *apply_rule(json_t *rule, json_t *event)
     return name_object(kind, value);
 }
 
-static json_t *expected_objects(json_t *types, json_t *event)
+/* The object itself, as the event tells of it (borrowed), or null: the one that has the path's last
+ * member, if that is what its kind is known by. */
+static json_t *follow_to_value(json_t *rule, json_t *event)
+{
+    const char *path = json_string_value(json_object_get(rule, "path"));
+    const char *kind = json_string_value(json_object_get(rule, "kind"));
+    if (json_object_get(rule, "form") != NULL) {
+        return kind != NULL ? follow(event, path) : json_null(); /* endpoint : uri */
+    }
+    const char *dot = strrchr(path, '.');
+    bool has_name = strcmp(kind, "recording") == 0 || strcmp(kind, "device") == 0;
+    if (dot == NULL || strcmp(dot + 1, has_name ? "name" : "id") != 0) {
+        return json_null();
+    }
+    char holder[256] = "";
+    memcpy(holder, path, (size_t)(dot - path));
+    return follow(event, holder);
+}
+
+/* Names in the order of the rules; in `values` what the event tells of each. */
+static json_t *expected_objects(json_t *types, json_t *event, json_t *values)
 {
     json_t *objects = json_array();
     json_t *rules = json_object_get(types, json_string_value(json_object_get(event, "type")));
@@ -68,6 +88,7 @@ static json_t *expected_objects(json_t *types, json_t *event)
     json_array_foreach(rules != NULL ? rules : json_object_get(types, "*"), index, rule)
     {
         json_t *object = apply_rule(rule, event);
+        json_t *value = follow_to_value(rule, event);
         size_t at = 0;
         json_t *other = NULL;
         json_array_foreach(objects, at, other)
@@ -75,10 +96,14 @@ static json_t *expected_objects(json_t *types, json_t *event)
             if (object != NULL && json_equal(object, other)) {
                 json_decref(object);
                 object = NULL;
+                if (json_is_null(json_array_get(values, at))) {
+                    json_array_set(values, at, value);
+                }
             }
         }
         if (object != NULL) {
             json_array_append_new(objects, object);
+            json_array_append(values, value);
         }
     }
     return objects;
@@ -98,6 +123,22 @@ static json_t *found_objects(const struct event *event)
         json_array_append_new(objects, text);
     }
     return objects;
+}
+
+static json_t *found_values(const struct event *event)
+{
+    json_t *values = json_array();
+    for (unsigned i = 0; i < event->object_count; i++) {
+        const struct span *value = &event->objects[i].value;
+        cr_assert(value->length == 0 ||
+                  (value->bytes > event->text.bytes &&
+                   value->bytes + value->length < event->text.bytes + event->text.length));
+        json_t *json =
+            value->length > 0 ? json_loadb(value->bytes, value->length, 0, NULL) : json_null();
+        cr_assert_not_null(json, "%.*s", (int)value->length, value->bytes);
+        json_array_append_new(values, json);
+    }
+    return values;
 }
 
 struct reading {
@@ -145,10 +186,13 @@ static void check_event(const char *line, size_t length, void *context)
     cr_assert_str_eq(event.known->name, type);
     const char *application = json_string_value(json_object_get(json, "application"));
     cr_assert(span_is(event.application, application != NULL ? application : ""));
-    json_t *expected = expected_objects(reading->types, json);
+    json_t *expected_told = json_array();
+    json_t *expected = expected_objects(reading->types, json, expected_told);
     json_t *found = found_objects(&event);
+    json_t *told = found_values(&event);
     char *found_text = json_dumps(found, 0);
     cr_assert(json_equal(found, expected), "%s in %.*s", found_text, (int)length, line);
+    cr_assert(json_equal(told, expected_told), "in %.*s", (int)length, line);
     cr_assert_eq(event.objects_dropped, 0);
     cr_assert(event.text.bytes == copy && event.text.length == length);
     cr_assert_eq(event.received_ns, 12345);
@@ -159,6 +203,8 @@ static void check_event(const char *line, size_t length, void *context)
     reading->objects += event.object_count;
     json_object_set_new(reading->met, type, json_true());
     free(found_text);
+    json_decref(told);
+    json_decref(expected_told);
     json_decref(found);
     json_decref(expected);
     json_decref(json);
@@ -219,6 +265,32 @@ Test(event, names_an_object_once)
     event = read_text("{\"type\":\"New\",\"channel\":{\"id\":\"1\"},\"bridge\":{\"id\":\"1\"},"
                       "\"playback\":{\"id\":\"1\",\"target_uri\":\"channel:1\"}}");
     assert_objects(&event, "[\"channel:1\",\"bridge:1\",\"playback:1\"]");
+}
+
+Test(event, has_the_text_of_an_object_where_it_tells_of_it)
+{
+    struct event event =
+        read_text("{\"type\":\"BridgeAttendedTransfer\",\"destination_bridge\":\"b\","
+                  "\"transfer_target\":{ \"name\":\"x}\",\"id\":\"1\"} ,"
+                  "\"destination_threeway_bridge\":{\"id\":\"b\",\"n\":[1,{}]}}");
+    cr_assert_eq(event.object_count, 2);
+    cr_assert(span_is(event.objects[0].value, "{ \"name\":\"x}\",\"id\":\"1\"}"));
+    /* Named first, told of later. */
+    cr_assert(span_is(event.objects[1].value, "{\"id\":\"b\",\"n\":[1,{}]}"));
+    event_release(&event);
+    /* Neither the bridge nor the playback is the channel. */
+    event = read_text("{\"type\":\"BridgeVideoSourceChanged\",\"bridge\":{\"id\":\"b\","
+                      "\"video_source_id\":\"1\"},\"old_video_source_id\":\"2\"}");
+    cr_assert_eq(event.object_count, 3);
+    cr_assert_gt(event.objects[0].value.length, 0);
+    cr_assert_eq(event.objects[1].value.length, 0);
+    cr_assert_eq(event.objects[2].value.length, 0);
+    event_release(&event);
+    event = read_text("{\"type\":\"PlaybackStarted\",\"playback\":{\"id\":\"p\",\"target_uri\":"
+                      "\"channel:1\"}}");
+    cr_assert_gt(event.objects[0].value.length, 0);
+    cr_assert_eq(event.objects[1].value.length, 0);
+    event_release(&event);
 }
 
 Test(event, says_which_of_its_objects_it_ends)

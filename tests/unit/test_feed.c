@@ -68,9 +68,35 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
     free(text);
 }
 
+/* Things are numbers in memory of their own. */
+static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *thing)
+{
+    cr_assert_eq(owner, &config);
+    cr_assert_eq(what, FEED_SNAPSHOT);
+    taken_used += (size_t)snprintf(taken + taken_used, LOG_BYTES - taken_used, "thing%llu=%d ",
+                                   (unsigned long long)number, thing != NULL ? *(int *)thing : -1);
+    free(thing);
+}
+
+static int discarded; /* the sum of the numbers */
+
+static void discard(void *thing)
+{
+    discarded += *(int *)thing;
+    free(thing);
+}
+
+static void hand(uint64_t number, int value)
+{
+    int *thing = malloc(sizeof *thing);
+    cr_assert_not_null(thing);
+    *thing = value;
+    feed_hand(feed, FEED_SNAPSHOT, number, thing, discard);
+}
+
 static const char *take(void)
 {
-    static const struct feed_handler handler = {on_object, on_link, on_answer};
+    static const struct feed_handler handler = {on_object, on_link, on_answer, on_thing};
     taken_used = 0;
     taken[0] = '\0';
     feed_take(feed, &handler, &config);
@@ -326,6 +352,47 @@ Test(feed, never_drops_links_and_answers_and_keeps_their_order)
     }
     cr_assert_str_eq(all, wanted);
     cr_assert_eq(metrics_get(METRIC_FEED_DROPPED), 1, "of the object alone");
+}
+
+Test(feed, hands_things_over_in_their_order_and_wakes)
+{
+    cr_assert_not(is_readable());
+    hand(1, 10);
+    cr_assert(is_readable());
+    answer(2);
+    feed_hand(feed, FEED_SNAPSHOT, 3, NULL, discard);
+    cr_assert_str_eq(take(), "thing1=10 answer2={} thing3=-1 ");
+    cr_assert_eq(discarded, 0, "what was delivered is the handler's");
+    /* More than fits is held back like answers. */
+    static char wanted[LOG_BYTES];
+    static char all[LOG_BYTES];
+    size_t used = 0;
+    for (int i = 0; i < 500; i++) {
+        hand((uint64_t)i, i);
+        used += (size_t)snprintf(wanted + used, sizeof wanted - used, "thing%d=%d ", i, i);
+    }
+    used = 0;
+    for (const char *some = take(); *some != '\0'; some = take()) {
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s", some);
+        feed_flush(feed);
+    }
+    cr_assert_str_eq(all, wanted);
+    cr_assert_eq(discarded, 0);
+}
+
+Test(feed, discards_a_thing_that_nobody_takes, .fini = NULL)
+{
+    hand(1, 1);
+    feed_hand(feed, FEED_SNAPSHOT, 2, NULL, discard);
+    fill();
+    for (int i = 0; i < 100; i++) { /* some of them held back */
+        hand((uint64_t)i, 2);
+    }
+    feed_destroy(&feed);
+    cr_assert_eq(discarded, 201);
+    discarded = 0;
+    hand(1, 5); /* there is no gateway */
+    cr_assert_eq(discarded, 5);
 }
 
 Test(feed, hands_over_what_was_held_back_with_the_next_event)

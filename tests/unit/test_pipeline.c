@@ -214,7 +214,8 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
     answers_fed++;
 }
 
-static const struct feed_handler feed_handler = {on_object, on_link, on_answer};
+static const struct feed_handler feed_handler = {
+    .object = on_object, .link = on_link, .answer = on_answer};
 
 /* Whoever sees the event may send a command at once. */
 Test(pipeline, tells_the_command_thread_before_the_subscribers)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The feed between two threads: the command thread sleeps on the eventfd, as it does in the daemon,
- * and must be woken for each answer; nothing may be lost, doubled or out of order, though the room
- * is small. A plain program, because Criterion cannot run under ThreadSanitizer.
+ * and must be woken for each answer and each thing handed over; nothing may be lost, doubled or out
+ * of order, though the room is small. A plain program, because Criterion cannot run under
+ * ThreadSanitizer.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -38,7 +39,11 @@ static void *tell(void *unused)
             abort();
         }
         memcpy(text, id, sizeof id);
-        feed_answer(feed, i, text, (size_t)length, true);
+        if (i % 2 == 0) {
+            feed_answer(feed, i, text, (size_t)length, true);
+        } else {
+            feed_hand(feed, FEED_SNAPSHOT, i, text, free);
+        }
         if (i % 64 == 0) {
             sched_yield(); /* lets the other side fall asleep now and then */
         }
@@ -80,6 +85,16 @@ static void on_link(void *owner, unsigned node, unsigned application, enum feed_
     fail("a link that was not told", (uint64_t)state);
 }
 
+static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *thing)
+{
+    (void)owner;
+    if (number != ++answers || number % 2 == 0 || what != FEED_SNAPSHOT ||
+        strtoull(thing, NULL, 10) != number) {
+        fail("another thing", number);
+    }
+    free(thing);
+}
+
 static void on_answer(void *owner, uint64_t number, char *text, size_t length, bool was_sent)
 {
     (void)owner;
@@ -91,7 +106,7 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
 
 int main(void)
 {
-    static const struct feed_handler handler = {on_object, on_link, on_answer};
+    static const struct feed_handler handler = {on_object, on_link, on_answer, on_thing};
     struct config_node node = {.name = "pbx1"};
     struct config config = {.nodes = &node, .nodes_count = 1, .gateway = {.feed_bytes = 4096}};
     pthread_t teller;
