@@ -14,6 +14,7 @@
 #include "gateway/once.h"
 #include "gateway/own.h"
 #include "gateway/owners.h"
+#include "gateway/takeover.h"
 #include "gateway/transport.h"
 #include "ops/config.h"
 
@@ -29,6 +30,7 @@ struct commands {
     struct transport *transport;
     struct deadlines *deadlines;
     const struct own *own;
+    struct takeover *takeover;
     /* Takes in what the event thread has told so far. Called when a message was taken off the
      * socket, before it is routed: whoever sent it may have seen an event that is told of there. */
     void (*catch_up)(void *owner);

@@ -68,8 +68,8 @@ int door_fd(const struct door *self);
 /* Whether a message waits. To be asked after every send, before waiting for door_fd(). */
 bool door_has_input(struct door *self);
 
-/* Nothing waited when it was last looked, and nothing was sent since: door_fd() will tell of the next
- * message, and door_has_input() need not be asked. */
+/* Nothing waited when it was last looked, and nothing was sent since: door_fd() will tell of the
+ * next message, and door_has_input() need not be asked. */
 bool door_is_drained(const struct door *self);
 
 /* Takes one message, never waits. For DOOR_NOTHING and DOOR_NO_PATH there is nothing to release. */

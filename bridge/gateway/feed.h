@@ -31,6 +31,7 @@ enum { FEED_DETAIL_MAX = 255 };
 /* What is handed over by pointer. */
 enum feed_thing {
     FEED_SNAPSHOT, /* a struct snapshot (keep/state.h); NULL: there was no memory for it */
+    FEED_TAKEOVER, /* a struct takeover_report (gateway/takeover.h); NULL: the same */
 };
 
 typedef void feed_discard(void *thing);

@@ -53,6 +53,7 @@ struct gateway {
     struct transport transport;
     struct census *census;
     struct own own;
+    struct takeover takeover;
     struct commands commands;
 };
 
@@ -87,8 +88,16 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
     over_ws_answer(gateway->transport.over_ws, number, text, length, was_sent);
 }
 
+static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *thing)
+{
+    struct gateway *gateway = owner;
+    if (what == FEED_TAKEOVER) {
+        takeover_answer(&gateway->takeover, number, thing);
+    }
+}
+
 static const struct feed_handler feed_handler = {
-    .object = on_object, .link = on_link, .answer = on_answer};
+    .object = on_object, .link = on_link, .answer = on_answer, .thing = on_thing};
 
 static void catch_up(void *owner)
 {
@@ -176,6 +185,7 @@ static void *run(void *argument)
     while (!is_over(gateway)) {
         turn(gateway);
     }
+    takeover_abort(&gateway->takeover);
     commands_abort(&gateway->commands);
     door_destroy(&gateway->door, LINGER_MS);
     atomic_store(&gateway->is_stopped, true);
@@ -245,6 +255,7 @@ static void show_bounds(const struct config_gateway *config)
     metrics_set(METRIC_FEED_MAX_BYTES, config->feed_bytes);
     metrics_set(METRIC_ONCE_MAX_REQUESTS, config->once_max_requests);
     metrics_set(METRIC_ONCE_MAX_BYTES, config->once_max_bytes);
+    metrics_set(METRIC_TAKEOVER_TIMEOUT_MS, config->takeover_timeout_ms);
     metrics_set(METRIC_ONCE_WINDOW_MS, config->once_window_ms);
 }
 
@@ -256,6 +267,8 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
                                 .owners = gateway->owners,
                                 .transport = &gateway->transport,
                                 .epoch = epoch};
+    gateway->takeover =
+        (struct takeover){.config = gateway->config, .post = gateway->post, .epoch = epoch};
     gateway->commands = (struct commands){.config = gateway->config,
                                           .door = gateway->door,
                                           .fleet = gateway->fleet,
@@ -264,6 +277,7 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
                                           .transport = &gateway->transport,
                                           .deadlines = gateway->deadlines,
                                           .own = &gateway->own,
+                                          .takeover = &gateway->takeover,
                                           .catch_up = catch_up,
                                           .owner = gateway};
     gateway->door_fd = door_fd(gateway->door);

@@ -227,6 +227,7 @@ void own_answer(const struct own *self, const struct request *request, struct re
         reply->reason_phrase = "OK";
         return;
     }
-    refuse(REPLY_NO_SUCH_RESOURCE, "the bridge's own resources are arizmq/info and arizmq/nodes",
-           reply, body);
+    refuse(REPLY_NO_SUCH_RESOURCE,
+           "the bridge's own resources are arizmq/info, arizmq/nodes and arizmq/takeover", reply,
+           body);
 }

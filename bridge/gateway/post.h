@@ -20,6 +20,8 @@ enum post_kind {
     POST_COMMAND,  /* text for the WebSocket of one of `node`'s links; feed_answer() tells what
                       became of it, once */
     POST_SNAPSHOT, /* a struct walk_query (keep/walk.h); feed_hand() gives the snapshot, once */
+    POST_TAKEOVER, /* a struct takeover_letter (gateway/takeover.h); feed_hand() gives a report,
+                      once */
     POST_KINDS,
 };
 

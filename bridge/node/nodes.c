@@ -157,6 +157,14 @@ struct link *nodes_link(const struct nodes *self, unsigned node, unsigned applic
     return self->links[self->of_node[node].first + application];
 }
 
+void nodes_visit_links(const struct nodes *self, void (*visit)(void *owner, struct link *link),
+                       void *owner)
+{
+    for (unsigned i = 0; i < self->links_count; i++) {
+        visit(owner, self->links[i]);
+    }
+}
+
 void nodes_stop(struct nodes *self)
 {
     for (unsigned i = 0; i < self->links_count; i++) {

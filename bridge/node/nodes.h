@@ -46,6 +46,10 @@ int nodes_hand_over(struct nodes *self, unsigned node, const struct config_node 
  */
 struct link *nodes_link(const struct nodes *self, unsigned node, unsigned application);
 
+/* Calls `visit` for every link. */
+void nodes_visit_links(const struct nodes *self, void (*visit)(void *owner, struct link *link),
+                       void *owner);
+
 /* Begins the planned end of every link. */
 void nodes_stop(struct nodes *self);
 /* What has not stopped by now ends at once. */

@@ -66,6 +66,9 @@
       "Connections that took over from one that was still open")                                   \
     X(HANDOVERS_FAILED, counter, "arizmq_handovers_failed_total",                                  \
       "Attempts to open such a connection that failed")                                            \
+    X(TAKEOVERS_FAILED, counter, "arizmq_takeovers_failed_total",                                  \
+      "Other bridges that were to take over and did not; what they had was taken back")            \
+    X(TAKEOVER_TIMEOUT_MS, gauge, "arizmq_takeover_timeout_ms", "gateway.takeover_timeout_ms")     \
     X(LINKS_LEAVING, gauge, "arizmq_links_leaving",                                                \
       "Connections that were taken over from and are not closed yet")                              \
     X(LIVENESS_FAILURES, counter, "arizmq_liveness_failures_total",                                \

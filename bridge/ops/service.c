@@ -26,6 +26,8 @@
 #include "gateway/feed.h"
 #include "gateway/gateway.h"
 #include "node/nodes.h"
+#include "ops/assume.h"
+#include "ops/cede.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 #include "pipeline.h"
@@ -45,11 +47,14 @@ enum {
 
 struct service {
     const struct config *config;
+    const struct options *options;
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct feed *feed;       /* NULL: there is no gateway */
     struct post *post;       /* likewise */
     struct gateway *gateway; /* NULL: there is none */
+    struct cede *cede;       /* likewise */
+    struct assume *assume;   /* NULL: this bridge does not take over from another */
     struct pipeline *pipeline;
     struct nodes *nodes;
     int signals; /* a signalfd; libwebsockets closes it once it has adopted it */
@@ -59,6 +64,7 @@ struct service {
     uint64_t stop_by_ms; /* 0: not stopping */
     bool links_are_stopping;
     bool is_done;
+    bool has_failed; /* the exit status says so */
 };
 
 static void again_in(struct service *service, lws_sorted_usec_list_t *sul, sul_cb_t callback,
@@ -110,24 +116,43 @@ static void on_stopping(lws_sorted_usec_list_t *sul)
     json_t *json = own_event_create("ArizmqStopping", "-", "-", clock_wall_ns());
     json_object_set_new(json, "epoch", json_integer((json_int_t)pipeline_epoch(service->pipeline)));
     json_object_set_new(json, "seq", json_integer((json_int_t)pipeline_seq(service->pipeline)));
+    const json_t *successor = service->cede != NULL ? cede_successor(service->cede) : NULL;
+    if (successor != NULL) {
+        json_object_set_new(json, "successor", json_deep_copy(successor));
+    }
     pipeline_publish_own(service->pipeline, "-", json);
     pipeline_beat(service->pipeline);
     service->is_done = true;
     lws_cancel_service(service->context);
 }
 
-static void begin_stop(struct service *service, const char *signal_name)
+static void begin_stop(struct service *service, const char *why)
 {
     if (service->stop_by_ms != 0) {
         return;
     }
-    log_info("stopping", "%s: closing %u node(s), at most %u ms", signal_name,
-             service->config->nodes_count, service->config->stop_timeout_ms);
+    if (service->cede != NULL) {
+        cede_stop(service->cede);
+    }
+    log_info("stopping", "%s: closing %u node(s), at most %u ms", why, service->config->nodes_count,
+             service->config->stop_timeout_ms);
     service->stop_by_ms = clock_monotonic_ms() + service->config->stop_timeout_ms;
     if (service->gateway != NULL) {
         gateway_stop(service->gateway, service->config->stop_timeout_ms / 4);
     }
     again_in(service, &service->stopping, on_stopping, STOP_POLL_MS);
+}
+
+static void on_ceded(void *owner)
+{
+    begin_stop(owner, "another bridge has taken over");
+}
+
+static void on_not_assumed(void *owner)
+{
+    struct service *service = owner;
+    service->has_failed = true;
+    begin_stop(service, "the takeover has failed");
 }
 
 static void write_metrics(void)
@@ -151,7 +176,7 @@ static void read_signal(struct service *service)
     while (read(service->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGUSR1) {
             write_metrics();
-        } else {
+        } else if (!assume_give_up(service->assume)) {
             begin_stop(service, strsignal((int)info.ssi_signo));
         }
     }
@@ -296,6 +321,18 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
         return result;
     }
     post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
+    struct cede_parts parts = {.context = service->context,
+                               .config = service->config,
+                               .nodes = service->nodes,
+                               .pipeline = service->pipeline,
+                               .feed = service->feed,
+                               .is_over = on_ceded,
+                               .owner = service};
+    result = cede_create(&parts, &service->cede);
+    if (result != ARIZMQ_OK) {
+        return result;
+    }
+    post_set_reader(service->post, POST_TAKEOVER, cede_read_letter, service->cede);
     result =
         gateway_create(service->config, service->feed, service->post,
                        pipeline_epoch(service->pipeline), &service->gateway, error, error_size);
@@ -316,6 +353,13 @@ static int create_parts(struct service *service, char *error, size_t error_size)
     show_bounds(service->config);
     bool has_gateway = service->config->gateway.enabled;
     int result = ARIZMQ_OK;
+    if (service->options->takeover != NULL) {
+        result = assume_create(service->config, service->options->takeover, &service->assume, error,
+                               error_size);
+        if (result != ARIZMQ_OK) {
+            return result;
+        }
+    }
     if (has_gateway && (result = feed_create(service->config, &service->feed)) != ARIZMQ_OK) {
         snprintf(error, error_size, "no memory for the gateway (gateway.feed_bytes is %u)",
                  service->config->gateway.feed_bytes);
@@ -350,12 +394,24 @@ static int service_start(struct service *service)
         result = create_parts(service, error, sizeof error);
     }
     if (result != ARIZMQ_OK) {
-        log_error("start_failed", "%s", error);
+        bool is_clash = result == ARIZMQ_EIO && service->assume != NULL;
+        log_error("start_failed", "%s%s", error,
+                  is_clash ? "; a bridge that takes over needs endpoints of its own" : "");
         return result;
     }
     again_in(service, &service->beat, on_beat, service->config->heartbeat_ms);
     again_in(service, &service->subscriptions, on_subscriptions, SUBSCRIPTIONS_EVERY_MS);
-    nodes_start(service->nodes);
+    if (service->assume != NULL) {
+        struct assume_parts parts = {.context = service->context,
+                                     .config = service->config,
+                                     .nodes = service->nodes,
+                                     .epoch = pipeline_epoch(service->pipeline),
+                                     .has_failed = on_not_assumed,
+                                     .owner = service};
+        assume_begin(service->assume, &parts, service->options->takeover_wait_ms);
+    } else {
+        nodes_start(service->nodes);
+    }
     malloc_trim(0); /* what reading the configuration took */
     return ARIZMQ_OK;
 }
@@ -369,9 +425,9 @@ static int linger_ms(const struct service *service)
     return (int)(left_ms > all_ms / 4 ? left_ms : all_ms / 4);
 }
 
-int service_run(const struct config *config)
+int service_run(const struct config *config, const struct options *options)
 {
-    struct service service = {.config = config, .signals = -1};
+    struct service service = {.config = config, .options = options, .signals = -1};
     int result = service_start(&service);
     while (result == ARIZMQ_OK && !service.is_done) {
         if (lws_service(service.context, 0) < 0) {
@@ -380,6 +436,8 @@ int service_run(const struct config *config)
         }
     }
     gateway_destroy(&service.gateway);
+    assume_destroy(&service.assume);
+    cede_destroy(&service.cede);
     nodes_destroy(&service.nodes);
     feed_destroy(&service.feed);
     post_destroy(&service.post);
@@ -395,5 +453,5 @@ int service_run(const struct config *config)
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);
     }
-    return result == ARIZMQ_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result == ARIZMQ_OK && !service.has_failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

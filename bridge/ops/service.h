@@ -6,11 +6,13 @@
 #define ARIZMQ_OPS_SERVICE_H
 
 #include "ops/config.h"
+#include "ops/options.h"
 
-/* Runs until SIGTERM or SIGINT and then drains; SIGUSR1 writes the metrics to stderr. `config` is
+/* Runs until SIGTERM or SIGINT, or until another bridge has taken over, and then drains; SIGUSR1
+ * writes the metrics to stderr. Takes over itself where options->takeover says so. All are
  * borrowed. Must be called before any thread is started, because it takes the signals over. Returns
  * the process's exit status: 0 after an orderly stop, 1 where it could not start (the log says
- * why). */
-int service_run(const struct config *config);
+ * why) or could not take over. */
+int service_run(const struct config *config, const struct options *options);
 
 #endif

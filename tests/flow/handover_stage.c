@@ -18,7 +18,8 @@ static void on_wake(void *owner)
 {
     struct stage *stage = owner;
     if (stage->nodes != NULL) {
-        nodes_wake(stage->nodes, stage->post);
+        nodes_wake(stage->nodes);
+        post_take(stage->post);
     }
 }
 
@@ -206,7 +207,8 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
 
 void stage_turn(struct stage *stage)
 {
-    static const struct feed_handler handler = {on_object, on_link, on_answer};
+    static const struct feed_handler handler = {
+        .object = on_object, .link = on_link, .answer = on_answer};
     take_messages(stage);
     feed_take(stage->feed, &handler, stage);
 }
@@ -219,7 +221,7 @@ void stage_start(struct stage *stage)
 
 void stage_send_command(struct stage *stage, uint64_t number, const char *text)
 {
-    cr_assert_eq(post_send(stage->post, 0, number, text, strlen(text)), ARIZMQ_OK);
+    cr_assert_eq(post_send(stage->post, POST_COMMAND, 0, number, text, strlen(text)), ARIZMQ_OK);
     STAGE_AWAIT(stage, stage->asterisk, "rest GET asterisk/ping via=ws");
 }
 
