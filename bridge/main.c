@@ -24,6 +24,9 @@ int main(int argc, char **argv)
         .file = options.config_file, .environ = environ, .log_level = options.log_level};
     struct config *config = NULL;
     char error[ERROR_SIZE];
+    if (!options.check_config && !options.dump_config) {
+        service_hold_reload();
+    }
     if (config_load(&source, &config, error, sizeof error) != ARIZMQ_OK) {
         fprintf(stderr, "arizmqd: %s\n", error);
         return EXIT_CONFIG;
@@ -36,7 +39,7 @@ int main(int argc, char **argv)
                config->publish_count);
     } else {
         log_set_level((enum log_level)config->log_level);
-        status = service_run(config, &options);
+        status = service_run(config, &source, &options);
     }
     config_destroy(&config);
     return status;

@@ -2,11 +2,12 @@
 /*
  * Read this first: the path of one event, as a list of calls. A link (node/link.c) hands over the
  * bytes of one WebSocket message; event_read() finds type, application and objects in them; the
- * command thread is told of the objects (gateway/feed.c); the event gets the next number; every
- * view writes its topic, counts, stamps, puts the message into history (keep/history.c) and sends
- * it. The bytes that leave are the bytes that came. Nothing here waits, for anybody.
+ * command thread is told of the objects (gateway/feed.c); the event gets the next number; the last
+ * values of its objects are kept (keep/state.c); every view writes its topic, counts, stamps, puts
+ * the message into history (keep/history.c) and sends it. The bytes that leave are the bytes that
+ * came. Nothing here waits, for anybody.
  */
-#include "pipeline.h"
+#include "pipeline_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,20 +22,6 @@
 #include "ops/metrics.h"
 #include "publish/heartbeat.h"
 #include "publish/own_event.h"
-#include "publish/view.h"
-
-struct pipeline {
-    const struct config *config;
-    struct feed *feed;       /* NULL: no gateway */
-    struct history *history; /* NULL: no gateway */
-    uint64_t epoch;
-    uint64_t seq;
-    unsigned views_count;
-    struct view **views;
-    /* The types that the bridge itself reacts to, as the object table knows them. */
-    const struct object_type *rest_response;
-    const struct object_type *application_replaced;
-};
 
 /* Says why view_create() refused publish[i]. */
 static void pipeline_explain(const struct config_publish *publish, unsigned i, int result,
@@ -55,6 +42,18 @@ static void pipeline_explain(const struct config_publish *publish, unsigned i, i
     }
 }
 
+int pipeline_create_view(struct pipeline *self, const struct config *config, unsigned i,
+                         struct view **out, char *error, size_t error_size)
+{
+    int result = view_create(&config->publish[i], &config->limits, self->epoch, self->history, out);
+    if (result != ARIZMQ_OK) {
+        pipeline_explain(&config->publish[i], i, result, error, error_size);
+        return result;
+    }
+    log_info("view_bound", "view %s publishes on %s", view_name(*out), view_endpoint(*out));
+    return ARIZMQ_OK;
+}
+
 int pipeline_create(const struct config *config, struct feed *feed, struct pipeline **out,
                     char *error, size_t error_size)
 {
@@ -63,26 +62,21 @@ int pipeline_create(const struct config *config, struct feed *feed, struct pipel
     if (pipeline == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    pipeline->config = config;
+    pipeline->config = config_hold(config);
     pipeline->feed = feed;
     pipeline->epoch = clock_wall_ns() / 1000U;
     pipeline->rest_response = objects_find_type("RESTResponse", 12);
     pipeline->application_replaced = objects_find_type("ApplicationReplaced", 19);
-    pipeline->views = calloc(config->publish_count, sizeof(struct view *));
-    int result = pipeline->views == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
-    if (result == ARIZMQ_OK && feed != NULL) {
+    int result = ARIZMQ_OK;
+    if (feed != NULL) {
         result = history_create(&config->history, pipeline->epoch, &pipeline->history);
     }
+    if (result == ARIZMQ_OK && config->state.enabled) {
+        result = state_create(&config->state, &pipeline->state);
+    }
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->publish_count; i++) {
-        result = view_create(&config->publish[i], &config->limits, pipeline->epoch,
-                             pipeline->history, &pipeline->views[i]);
-        if (result != ARIZMQ_OK) {
-            pipeline_explain(&config->publish[i], i, result, error, error_size);
-            break;
-        }
-        pipeline->views_count++;
-        log_info("view_bound", "view %s publishes on %s", view_name(pipeline->views[i]),
-                 view_endpoint(pipeline->views[i]));
+        result = pipeline_create_view(pipeline, config, i, &pipeline->views[i], error, error_size);
+        pipeline->views_count += result == ARIZMQ_OK;
     }
     if (result != ARIZMQ_OK) {
         pipeline_destroy(&pipeline, 0);
@@ -100,8 +94,9 @@ void pipeline_destroy(struct pipeline **self, int linger_ms)
     for (unsigned i = 0; i < (*self)->views_count; i++) {
         view_destroy(&(*self)->views[i], linger_ms);
     }
-    free((*self)->views);
     history_destroy(&(*self)->history);
+    state_destroy(&(*self)->state);
+    config_release(&(*self)->config);
     free(*self);
     *self = NULL;
 }
@@ -128,10 +123,12 @@ static const char refused_text[256 + SCAN_PADDING] =
     "0000\","
     "\"node\":\"-\",\"limit\":\"memory\",\"allowed\":null,\"size\":0}";
 
-/* Numbers the event and gives it to every view. The bytes are copied once, here, because the
+/* Numbers the event, folds it into the state of `link` (NULL: of none) and gives it to every view.
+ * The bytes are copied once, here, because the
  * receive buffer is about to be used again; the views share that copy. Returns false where there
  * was no memory for it: then it was counted and not sent. */
-static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
+static bool pipeline_publish(struct pipeline *pipeline, struct state_link *link,
+                             struct event *event)
 {
     zmq_msg_t copy;
     zmq_msg_t *payload = NULL;
@@ -143,6 +140,7 @@ static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
                   event->node, event->text.length);
     }
     event->seq = ++pipeline->seq;
+    state_fold(link, event);
     /* Before the first message leaves: whoever receives it may ask for what follows it. */
     history_begin(pipeline->history, event->seq, event->received_ns, payload);
     metrics_set(METRIC_SEQ, event->seq);
@@ -157,13 +155,15 @@ static bool pipeline_publish(struct pipeline *pipeline, struct event *event)
     return payload != NULL;
 }
 
-static void publish_own_text(struct pipeline *pipeline, const char *node, const char *text,
-                             size_t length)
+/* `link`: whose object it tells of; NULL: of none, whatever it mentions. */
+static void publish_own_text(struct pipeline *pipeline, const char *node, struct state_link *link,
+                             const char *text, size_t length)
 {
     struct event event;
     event_read(&event, text, length, node, clock_wall_ns());
     event.is_own = true;
-    pipeline_publish(pipeline, &event);
+    event.object_count = link != NULL ? event.object_count : 0;
+    pipeline_publish(pipeline, link, &event);
     event_release(&event);
 }
 
@@ -172,7 +172,7 @@ static void publish_own_text(struct pipeline *pipeline, const char *node, const 
 static void publish_refused(struct pipeline *pipeline, const char *node)
 {
     metrics_add(METRIC_EVENTS_REFUSED_MEMORY, 1);
-    publish_own_text(pipeline, node, refused_text, strlen(refused_text));
+    publish_own_text(pipeline, node, NULL, refused_text, strlen(refused_text));
 }
 
 void pipeline_receive(struct pipeline *self, const struct pipeline_source *source, const char *text,
@@ -189,7 +189,7 @@ void pipeline_receive(struct pipeline *self, const struct pipeline_source *sourc
     } else {
         /* Before it is published: whoever sees it may name its objects in a command at once. */
         feed_event(self->feed, source->node_index, &event);
-        if (pipeline_publish(self, &event)) {
+        if (pipeline_publish(self, source->state, &event)) {
             tally_add(source->tally, TALLY_PUBLISHED);
         } else {
             tally_add(source->tally, TALLY_REFUSED_MEMORY);
@@ -210,7 +210,20 @@ void pipeline_publish_own(struct pipeline *self, const char *node, json_t *json)
         publish_refused(self, node);
         return;
     }
-    publish_own_text(self, node, text, length);
+    publish_own_text(self, node, NULL, text, length);
+    free(text);
+}
+
+void pipeline_publish_object(struct pipeline *self, const struct pipeline_source *source,
+                             json_t *json, const char *member, struct span value)
+{
+    size_t length = 0;
+    char *text = own_event_print_with(json, member, value, &length);
+    if (text == NULL) {
+        publish_refused(self, source->node);
+        return;
+    }
+    publish_own_text(self, source->node, source->state, text, length);
     free(text);
 }
 
@@ -219,6 +232,7 @@ void pipeline_beat(struct pipeline *self)
     for (unsigned i = 0; i < self->views_count; i++) {
         heartbeat_publish(self->views[i], self->epoch, self->seq,
                           self->config->limits.heartbeat_first_tokens);
+        view_tidy(self->views[i]);
     }
     history_expire(self->history, clock_wall_ns());
     feed_flush(self->feed);
@@ -234,6 +248,11 @@ void pipeline_read_subscriptions(struct pipeline *self)
 struct history *pipeline_history(const struct pipeline *self)
 {
     return self->history;
+}
+
+struct state *pipeline_state(const struct pipeline *self)
+{
+    return self->state;
 }
 
 uint64_t pipeline_epoch(const struct pipeline *self)

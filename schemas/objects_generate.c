@@ -110,15 +110,17 @@ static void write_path(FILE *out, const char *type, const char *path)
     fprintf(out, "%u, {%s}", depth, members);
 }
 
-/* "ends" is for what has a life of its own and is named by the rule itself. */
-static void check_ends(const char *type, size_t index, const char *form, const char *kind_name)
+/* "begins" and "ends", `word`, are for what has a life of its own and is named by the rule itself.
+ */
+static void check_life(const char *type, size_t index, const char *word, const char *form,
+                       const char *kind_name)
 {
     if (strcmp(form, "string") != 0) {
-        fail("types.%s[%zu]: \"ends\" is for form \"string\", not \"%s\"", type, index, form);
+        fail("types.%s[%zu]: \"%s\" is for form \"string\", not \"%s\"", type, index, word, form);
     }
     if (strcmp(kind_name, "OBJECT_ENDPOINT") == 0 || strcmp(kind_name, "OBJECT_DEVICE") == 0) {
-        fail("types.%s[%zu]: \"ends\" is for kinds channel, bridge, playback and recording", type,
-             index);
+        fail("types.%s[%zu]: \"%s\" is for kinds channel, bridge, playback and recording", type,
+             index, word);
     }
 }
 
@@ -148,23 +150,28 @@ static void write_rule(FILE *out, const char *type, size_t index, json_t *rule)
     const char *path = NULL;
     const char *kind = NULL;
     const char *form = "string";
+    int begins = 0;
     int ends = 0;
-    if (json_unpack_ex(rule, &error, JSON_STRICT, "{s:s, s?s, s?s, s?b}", "path", &path, "kind",
-                       &kind, "form", &form, "ends", &ends) != 0) {
-        fail("types.%s[%zu]: %s; a rule has \"path\" and, as needed, \"kind\", \"form\" and "
-             "\"ends\"",
-             type, index, error.text);
+    if (json_unpack_ex(rule, &error, JSON_STRICT, "{s:s, s?s, s?s, s?b, s?b}", "path", &path,
+                       "kind", &kind, "form", &form, "begins", &begins, "ends", &ends) != 0) {
+        fail(
+            "types.%s[%zu]: %s; a rule has \"path\" and, as needed, \"kind\", \"form\", \"begins\" "
+            "and \"ends\"",
+            type, index, error.text);
     }
     const char *form_name = find_word(forms, sizeof forms / sizeof *forms, form);
     if (form_name == NULL) {
         fail("types.%s[%zu]: form \"%s\" is none of string, endpoint, uri", type, index, form);
     }
     const char *kind_name = find_kind(type, index, form, kind);
-    if (json_object_get(rule, "ends") != NULL) {
-        check_ends(type, index, form, kind_name);
+    static const char *const words[] = {"begins", "ends"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (json_object_get(rule, words[i]) != NULL) {
+            check_life(type, index, words[i], form, kind_name);
+        }
     }
-    fprintf(out, "    {%s, %s, %s, %s, ", kind_name, form_name, ends ? "true" : "false",
-            is_whole(path, form, kind) ? "true" : "false");
+    fprintf(out, "    {%s, %s, %s, %s, %s, ", kind_name, form_name, begins ? "true" : "false",
+            ends ? "true" : "false", is_whole(path, form, kind) ? "true" : "false");
     write_path(out, type, path);
     fprintf(out, "},\n");
 }

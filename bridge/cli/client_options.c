@@ -8,18 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arizmq/gateway.h"
 #include "cli/arguments.h"
-#include "cli/client.h"
 #include "cli/exit_status.h"
 
 enum { KEY_TIMEOUT_MS = 0x200, TIMEOUT_MS_MAX = 3600000 };
 
-#define ENDPOINT_DEFAULT "tcp://127.0.0.1:5558"
-
 /* --timeout is understood too, as an abbreviation. */
 static const struct argp_option option_list[] = {
     {"connect", 'c', "ENDPOINT", 0,
-     "Where the gateway is, tcp://HOST:PORT or ipc://PATH (default " ENDPOINT_DEFAULT ")", 0},
+     "Where the gateway is, tcp://HOST:PORT or ipc://PATH (default " ARIZMQ_GATEWAY_ENDPOINT ")", 0},
     {"timeout-ms", KEY_TIMEOUT_MS, "MS", 0,
      "How long the bridge may take, in milliseconds (default 5000); the tool waits a second longer",
      0},
@@ -46,7 +44,7 @@ static void fill_defaults(struct argp_state *state)
         take_endpoint(state, "ARIZMQ_GATEWAY_CONNECT", variable);
     }
     if (options->endpoint == NULL) {
-        take_endpoint(state, "--connect", ENDPOINT_DEFAULT);
+        take_endpoint(state, "--connect", ARIZMQ_GATEWAY_ENDPOINT);
     }
 }
 
@@ -67,7 +65,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
             (uint32_t)arguments_parse_number(state, "--timeout-ms", argument, 1, TIMEOUT_MS_MAX);
         return 0;
     case ARGP_KEY_INIT:
-        *options = (struct client_options){.timeout_ms = CLIENT_TIMEOUT_MS};
+        *options = (struct client_options){.timeout_ms = ARIZMQ_GATEWAY_TIMEOUT_MS};
         return 0;
     case ARGP_KEY_END:
         fill_defaults(state);

@@ -309,24 +309,13 @@ static const json_t *read_nodes(const char *bytes, size_t length, json_t **body)
     return nodes;
 }
 
-/* The reply of a bridge that did not answer with its nodes. */
-static int show_refusal(const struct client_reply *reply)
-{
-    size_t length = 0;
-    const char *bytes = client_reply_body(reply, &length);
-    client_reply_write_status(reply);
-    text_write_clean(stderr, bytes, length, "\n");
-    fputs(length > 0 ? "\n" : "", stderr);
-    return client_reply_exit_status(reply);
-}
-
-static int show(const struct nodes_options *options, const struct client_reply *reply)
+static int show(const struct nodes_options *options, const struct arizmq_reply *reply)
 {
     if (client_reply_exit_status(reply) != EXIT_STATUS_OK) {
-        return show_refusal(reply);
+        return client_show_refusal(reply);
     }
     size_t length = 0;
-    const char *bytes = client_reply_body(reply, &length);
+    const char *bytes = arizmq_reply_body(reply, &length);
     json_t *body = NULL;
     const json_t *nodes = read_nodes(bytes, length, &body);
     int status = EXIT_STATUS_FAILED;
@@ -357,26 +346,16 @@ int nodes_run(int argc, char **argv)
     argp_err_exit_status = EXIT_STATUS_USAGE;
     argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, &options);
     client_prepare_signals();
-    char *id = client_make_id();
-    json_t *header =
-        json_pack("{s:s, s:s, s:s, s:I}", "method", "GET", "uri", "arizmq/nodes", "request_id",
-                  id != NULL ? id : "", "timeout_ms", (json_int_t)options.client.timeout_ms);
-    struct client_request request = {.endpoint = options.client.endpoint, .header = header};
-    struct client_reply reply;
+    const struct arizmq_request request = {
+        .method = "GET", .uri = "arizmq/nodes", .timeout_ms = options.client.timeout_ms};
+    struct arizmq_reply *reply = NULL;
     int status = EXIT_STATUS_FAILED;
-    int rc = ARIZMQ_ENOMEM;
-    if (id == NULL || header == NULL) {
-        fputs("arizmq: no memory\n", stderr);
-    } else {
-        rc = client_exchange(&request, &reply);
-    }
+    int rc = client_ask(options.client.endpoint, &request, &reply);
     if (rc == ARIZMQ_OK) {
-        status = show(&options, &reply);
-        client_reply_release(&reply);
+        status = show(&options, reply);
+        arizmq_reply_destroy(&reply);
     } else if (rc == ARIZMQ_EINVALID) {
         status = EXIT_STATUS_USAGE;
     }
-    json_decref(header);
-    free(id);
     return status;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/facts.h"
 #include "cli/human.h"
 #include "cli/pretty.h"
 #include "cli/text.h"
@@ -117,4 +118,90 @@ void print_message(FILE *out, const struct print_style *style, const struct mess
         putc('\n', out);
         break;
     }
+}
+
+static void print_object_json(FILE *out, const struct arizmq_object *object)
+{
+    const char *const members[][2] = {
+        {"kind", object->kind}, {"id", object->id}, {"node", object->node}, {"app", object->app}};
+    json_t *value = pretty_parse(object->value, object->value_length);
+    fputs("{\"object\":{", out);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        text_write_member(out, members[i][0], members[i][1], strlen(members[i][1]));
+        putc(',', out);
+    }
+    fprintf(out, "\"epoch\":%" PRIu64 ",\"seq\":%" PRIu64 ",", object->epoch, object->seq);
+    if (value != NULL) {
+        fputs("\"value\":", out);
+        write_json_on_one_line(out, object->value, object->value_length);
+    } else {
+        text_write_member(out, "value", object->value, object->value_length);
+    }
+    fputs("}}\n", out);
+    json_decref(value);
+}
+
+/* "object channel/1690.12" and where it is. */
+static void write_object_name(FILE *out, const struct arizmq_object *object)
+{
+    const char *const words[] = {object->kind, "/", object->id};
+    fputs("object ", out);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        text_write_clean(out, words[i], strlen(words[i]), "");
+    }
+}
+
+static void write_object_place(FILE *out, const struct arizmq_object *object)
+{
+    putc(' ', out);
+    text_write_clean(out, object->node, strlen(object->node), "");
+    putc(' ', out);
+    text_write_clean(out, object->app, strlen(object->app), "");
+}
+
+/* The facts that an event with this object would show. */
+static void write_object_facts(FILE *out, const struct arizmq_object *object)
+{
+    bool is_device = strcmp(object->kind, "device") == 0;
+    json_t *value = pretty_parse(object->value, object->value_length);
+    json_t *event = json_pack("{s:o}", is_device ? "device_state" : object->kind, value);
+    if (event != NULL) {
+        facts_write(out, "", event);
+    }
+    json_decref(event);
+}
+
+static void write_object_value(FILE *out, const struct arizmq_object *object)
+{
+    json_t *value = pretty_parse(object->value, object->value_length);
+    char *text =
+        value == NULL
+            ? NULL
+            : json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    if (text != NULL) {
+        text_write_clean(out, text, strlen(text), "\n");
+    } else {
+        text_write_clean(out, object->value, object->value_length, "");
+    }
+    free(text);
+    json_decref(value);
+}
+
+void print_object(FILE *out, const struct print_style *style, const struct arizmq_object *object)
+{
+    if (style->form == PRINT_FORM_JSON) {
+        print_object_json(out, object);
+        return;
+    }
+    write_object_name(out, object);
+    if (style->form == PRINT_FORM_HUMAN) {
+        write_object_place(out, object);
+        write_object_facts(out, object);
+    } else if (style->form == PRINT_FORM_PRETTY) {
+        write_object_place(out, object);
+        putc('\n', out);
+        write_object_value(out, object);
+        putc('\n', out);
+    }
+    putc('\n', out);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "arizmq/subscriber.h"
 #include "cli/message.h"
 
 enum print_form {
@@ -25,5 +26,9 @@ struct print_style {
 
 /* Writes the message. Failures are the stream's: the caller asks ferror(). */
 void print_message(FILE *out, const struct print_style *style, const struct message *message);
+
+/* Writes an object of a snapshot, which no message looks like: in JSON its line begins {"object":,
+ * in the other forms with the word object. */
+void print_object(FILE *out, const struct print_style *style, const struct arizmq_object *object);
 
 #endif

@@ -80,7 +80,7 @@ static void write_text(const char *bytes, size_t length)
     }
 }
 
-static bool body_is_json(const struct client_reply *reply, const char *bytes, size_t length)
+static bool body_is_json(const struct arizmq_reply *reply, const char *bytes, size_t length)
 {
     const char *type = client_reply_text(reply, "content_type", "application/json");
     json_t *json = strcasestr(type, "json") != NULL ? pretty_parse(bytes, length) : NULL;
@@ -109,10 +109,10 @@ static int write_json(const char *bytes, size_t length)
 }
 
 /* Returns whether the body could be shown; a line says why not. */
-static bool write_body(const struct client_reply *reply, bool is_raw)
+static bool write_body(const struct arizmq_reply *reply, bool is_raw)
 {
     size_t length = 0;
-    const char *bytes = client_reply_body(reply, &length);
+    const char *bytes = arizmq_reply_body(reply, &length);
     if (length == 0) {
         return true;
     }
@@ -135,17 +135,21 @@ static bool write_body(const struct client_reply *reply, bool is_raw)
     return client_finish_output();
 }
 
-static void write_header(const struct client_reply *reply)
+static void write_header(const struct arizmq_reply *reply)
 {
-    char *text = json_dumps(reply->header, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    if (text != NULL) {
-        text_write_clean(stderr, text, strlen(text), "");
+    size_t length = 0;
+    const char *text = arizmq_reply_header(reply, &length);
+    json_t *header = json_loadb(text, length, JSON_ALLOW_NUL, NULL);
+    char *line = json_dumps(header, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (line != NULL) {
+        text_write_clean(stderr, line, strlen(line), "");
     }
     fputc('\n', stderr);
-    free(text);
+    free(line);
+    json_decref(header);
 }
 
-static int show(const struct client_reply *reply, const struct req_options *options)
+static int show(const struct arizmq_reply *reply, const struct req_options *options)
 {
     if (options->shows_header) {
         write_header(reply);
@@ -156,30 +160,26 @@ static int show(const struct client_reply *reply, const struct req_options *opti
                                               : EXIT_STATUS_FAILED;
 }
 
-/* Gives the request an id unless it has one. */
-static int complete_header(json_t *header)
-{
-    if (json_object_get(header, "request_id") != NULL) {
-        return ARIZMQ_OK;
-    }
-    char *id = client_make_id();
-    int rc = id == NULL ? -1 : json_object_set_new(header, "request_id", json_string(id));
-    free(id);
-    return rc == 0 ? ARIZMQ_OK : ARIZMQ_ENOMEM;
-}
-
 int req_run(int argc, char **argv)
 {
     struct req_options options;
-    struct client_reply reply;
+    struct arizmq_reply *reply = NULL;
     char *file = NULL;
     int status = EXIT_STATUS_FAILED;
     req_options_parse(argc, argv, &options);
     client_prepare_signals();
-    struct client_request request = {.endpoint = options.client.endpoint,
-                                     .header = options.header,
-                                     .body = options.json,
-                                     .retries = options.retries};
+    char *members = json_dumps(options.header, JSON_COMPACT);
+    struct arizmq_request request = {
+        .method = json_string_value(json_object_get(options.header, "method")),
+        .uri = json_string_value(json_object_get(options.header, "uri")),
+        .members = members,
+        .body = options.json,
+        .timeout_ms = options.client.timeout_ms,
+        .retries = options.retries};
+    if (members == NULL) {
+        fputs("arizmq: no memory\n", stderr);
+        goto cleanup;
+    }
     if (options.json != NULL) {
         request.body_length = strlen(options.json);
     } else if (options.body_file != NULL) {
@@ -189,18 +189,15 @@ int req_run(int argc, char **argv)
             goto cleanup;
         }
     }
-    if (complete_header(options.header) != ARIZMQ_OK) {
-        fputs("arizmq: no memory\n", stderr);
-        goto cleanup;
-    }
-    int rc = client_exchange(&request, &reply);
+    int rc = client_ask(options.client.endpoint, &request, &reply);
     if (rc == ARIZMQ_OK) {
-        status = show(&reply, &options);
-        client_reply_release(&reply);
+        status = show(reply, &options);
     } else if (rc == ARIZMQ_EINVALID) {
         status = EXIT_STATUS_USAGE;
     }
 cleanup:
+    arizmq_reply_destroy(&reply);
+    free(members);
     free(file);
     req_options_clear(&options);
     return status;

@@ -267,8 +267,6 @@ void req_options_parse(int argc, char **argv, struct req_options *out)
     struct req_options options = {.header = json_object(), .pairs = json_array()};
     argp_err_exit_status = EXIT_STATUS_USAGE;
     argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, &options);
-    json_object_set_new(options.header, "timeout_ms",
-                        json_integer((json_int_t)options.client.timeout_ms));
     *out = options;
 }
 

@@ -12,7 +12,7 @@
 
 struct req_options {
     struct client_options client;
-    json_t *header;        /* the request's, but for request_id where none was given */
+    json_t *header;        /* the request's, as far as it was given */
     json_t *pairs;         /* array of {"name","value"} */
     const char *body_file; /* "-": standard input; NULL: none; borrowed from argv */
     const char *json;      /* a JSON text as the body; NULL: none; borrowed from argv */

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The loop of `arizmq sub`: messages come from the sources and go to standard output. It ends
+ * The loop of `arizmq sub`: messages come from the subscriber and go to standard output. It ends
  * after --count, --timeout, a signal, or when the reader of the output is gone. Output is buffered
  * while messages are waiting and flushed before the loop waits, so no line is ever held back. While
- * the output is blocked nothing is read; what ZeroMQ then drops shows as a gap.
+ * the output is blocked nothing is read; what ZeroMQ then drops is repaired, or shows as a gap.
  */
 #include "cli/sub.h"
 
-#include <czmq.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #include "arizmq/error.h"
+#include "arizmq/snapshot.h"
+#include "base/clock.h"
+#include "cli/arguments.h"
 #include "cli/exit_status.h"
 #include "cli/notices.h"
 #include "cli/output.h"
@@ -34,10 +38,12 @@ enum {
 struct sub {
     const struct sub_options *options;
     struct output *output;
+    struct arizmq_subscriber *subscriber;
     struct source **sources; /* one for each endpoint, in their order */
     size_t sources_count;
-    int64_t started_ms;
-    int64_t reported_ms;
+    uint64_t started_ms;
+    uint64_t ticked_ms;
+    uint64_t reported_ms;
     uint64_t printed;
     int failure;    /* enum exit_status of what went wrong, 0: nothing */
     bool has_ended; /* the loop is to stop, for whatever reason */
@@ -77,91 +83,63 @@ static int catch_signals(void)
     return ARIZMQ_OK;
 }
 
-static int sub_end(struct sub *self)
-{
-    self->has_ended = true;
-    return -1; /* zloop's word for stop */
-}
-
-static int sub_fail(struct sub *self, const char *reason)
+static void sub_fail(struct sub *self, const char *reason)
 {
     fprintf(stderr, "arizmq: %s\n", reason);
     self->failure = EXIT_STATUS_FAILED;
-    return sub_end(self);
+    self->has_ended = true;
 }
 
 /* Called when writing the output failed. */
-static int sub_end_output(struct sub *self, int error)
+static void sub_end_output(struct sub *self, int error)
 {
     if (error == EPIPE || error == ECANCELED) {
-        return sub_end(self);
+        self->has_ended = true;
+        return;
     }
     char reason[256];
     snprintf(reason, sizeof reason, "cannot write the output: %s", strerror(error));
-    return sub_fail(self, reason);
+    sub_fail(self, reason);
 }
 
-/* Writes up to a batch of what waits at the source. */
-static int sub_drain(struct sub *self, struct source *source)
+static void sub_print(struct sub *self, const struct arizmq_message *message)
 {
-    for (unsigned i = 0; i < BATCH_MESSAGES; i++) {
+    FILE *out = output_stream(self->output);
+    const struct print_style *style = &self->options->style;
+    if (message->kind == ARIZMQ_MESSAGE_OBJECT) {
+        print_object(out, style, &message->object);
+    } else {
+        const struct message printed = {.topic = message->topic,
+                                        .topic_length = message->topic_length,
+                                        .event = message->event,
+                                        .event_length = message->event_length,
+                                        .stamp = message->stamp};
+        print_message(out, style, &printed);
+        self->printed++;
+    }
+    if (output_error(self->output) != 0) {
+        sub_end_output(self, output_error(self->output));
+    }
+    self->has_ended = self->has_ended || self->printed >= self->options->messages_max;
+}
+
+/* Writes up to a batch of what waits. Returns whether more may be waiting. */
+static bool sub_drain(struct sub *self)
+{
+    for (unsigned i = 0; i < BATCH_MESSAGES && !self->has_ended; i++) {
+        struct arizmq_message message;
+        int rc = arizmq_subscriber_receive(self->subscriber, 0, &message);
         if (stop_is_asked) {
-            return sub_end(self);
-        }
-        struct message message;
-        bool is_wanted = false;
-        int rc = source_receive(source, &message, &is_wanted);
-        if (rc == ARIZMQ_ENOTFOUND) {
-            break;
-        }
-        if (rc == ARIZMQ_ENOMEM) {
-            return sub_fail(self, "no memory");
-        }
-        if (rc != ARIZMQ_OK || !is_wanted) {
-            continue;
-        }
-        print_message(output_stream(self->output), &self->options->style, &message);
-        if (output_error(self->output) != 0) {
-            return sub_end_output(self, output_error(self->output));
-        }
-        if (++self->printed >= self->options->messages_max) {
-            return sub_end(self);
+            self->has_ended = true;
+        } else if (rc == ARIZMQ_ETIMEOUT) {
+            return false;
+        } else if (rc != ARIZMQ_OK) {
+            sub_fail(self, rc == ARIZMQ_ENOMEM ? "no memory" : zmq_strerror(zmq_errno()));
+        } else if (source_take(self->sources[message.endpoint], &message)) {
+            sub_print(self, &message);
         }
     }
-    int error = output_flush(self->output);
-    return error == 0 ? 0 : sub_end_output(self, error);
-}
-
-static int handle_messages(zloop_t *loop, zsock_t *socket, void *argument)
-{
-    (void)loop;
-    struct sub *self = argument;
-    for (size_t i = 0; i < self->sources_count; i++) {
-        if (source_socket(self->sources[i]) == socket) {
-            return sub_drain(self, self->sources[i]);
-        }
-    }
-    return 0;
-}
-
-static int handle_monitor(zloop_t *loop, zsock_t *socket, void *argument)
-{
-    (void)loop;
-    struct sub *self = argument;
-    for (size_t i = 0; i < self->sources_count; i++) {
-        if (source_monitor(self->sources[i]) == socket) {
-            source_read_monitor(self->sources[i]);
-        }
-    }
-    return 0;
-}
-
-/* A signal came, or the reader of the pipe on standard output is gone. */
-static int handle_end(zloop_t *loop, zmq_pollitem_t *item, void *argument)
-{
-    (void)loop;
-    (void)item;
-    return sub_end(argument);
+    return !self->has_ended;
 }
 
 static void sub_tell_unanswered(const struct sub *self, const char *what_next)
@@ -179,66 +157,79 @@ static uint64_t messages_wanted(const struct sub_options *options)
     return options->messages_max == UINT64_MAX ? 1 : options->messages_max;
 }
 
-static int handle_tick(zloop_t *loop, int timer, void *argument)
+static void sub_time_out(struct sub *self)
 {
-    (void)loop;
-    (void)timer;
-    struct sub *self = argument;
-    int64_t now_ms = zclock_mono();
+    self->has_timed_out = true;
+    self->has_ended = true;
+    sub_tell_unanswered(self, "time is up");
+    bool is_too_little = self->printed < messages_wanted(self->options);
+    for (size_t i = 0; i < self->sources_count && is_too_little; i++) {
+        source_tell_silence(self->sources[i]);
+    }
+}
+
+static void sub_tick(struct sub *self, uint64_t now_ms)
+{
+    self->ticked_ms = now_ms;
     if (now_ms - self->reported_ms >= REPORT_INTERVAL_MS) {
         self->reported_ms = now_ms;
         for (size_t i = 0; i < self->sources_count; i++) {
             source_report_new_gaps(self->sources[i]);
         }
     }
-    uint64_t elapsed_ms = (uint64_t)(now_ms - self->started_ms);
+    uint64_t elapsed_ms = now_ms - self->started_ms;
     if (elapsed_ms >= UNANSWERED_AFTER_MS && !self->unanswered_was_told) {
         self->unanswered_was_told = true;
         sub_tell_unanswered(self, "still trying");
     }
     for (size_t i = 0; i < self->sources_count && self->is_watched && self->printed == 0; i++) {
-        source_tell_long_silence(self->sources[i]);
+        source_tell_long_silence(self->sources[i], now_ms);
     }
     if (self->options->timeout_ms > 0 && elapsed_ms >= self->options->timeout_ms) {
-        self->has_timed_out = true;
-        sub_tell_unanswered(self, "time is up");
-        bool is_too_little = self->printed < messages_wanted(self->options);
-        for (size_t i = 0; i < self->sources_count && is_too_little; i++) {
-            source_tell_silence(self->sources[i]);
-        }
-        return sub_end(self);
+        sub_time_out(self);
     }
-    return 0;
 }
 
 /* A pipe whose reader goes away is noticed at once, not with the next message. */
-static void watch_output(struct sub *self, zloop_t *loop)
+static bool output_can_be_left(void)
 {
     struct stat status;
-    if (fstat(STDOUT_FILENO, &status) == 0 &&
-        (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode))) {
-        zmq_pollitem_t output = {.fd = STDOUT_FILENO, .events = ZMQ_POLLERR};
-        zloop_poller(loop, &output, handle_end, self);
-        zloop_poller_set_tolerant(loop, &output);
+    return fstat(STDOUT_FILENO, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+}
+
+/* Until there may be a message, the next tick, a signal, or the reader of the output leaves. */
+static void sub_wait(struct sub *self, int subscriber_fd, bool watches_output)
+{
+    struct pollfd items[] = {{.fd = stop_eventfd, .events = POLLIN},
+                             {.fd = subscriber_fd, .events = POLLIN},
+                             {.fd = STDOUT_FILENO}};
+    int error = output_flush(self->output);
+    if (error != 0) {
+        sub_end_output(self, error);
+        return;
     }
+    poll(items, watches_output ? 3 : 2, TICK_MS);
+    self->has_ended = self->has_ended || items[0].revents != 0 || items[2].revents != 0;
 }
 
 static void sub_loop(struct sub *self)
 {
-    zloop_t *loop = zloop_new();
-    zloop_set_nonstop(loop, true); /* signals are ours, not CZMQ's */
-    zmq_pollitem_t stop = {.fd = stop_eventfd, .events = ZMQ_POLLIN};
-    zloop_poller(loop, &stop, handle_end, self);
-    watch_output(self, loop);
-    for (size_t i = 0; i < self->sources_count; i++) {
-        zloop_reader(loop, source_monitor(self->sources[i]), handle_monitor, self);
-        zloop_reader(loop, source_socket(self->sources[i]), handle_messages, self);
+    bool watches_output = output_can_be_left();
+    int subscriber_fd = arizmq_subscriber_fd(self->subscriber);
+    if (subscriber_fd < 0) {
+        sub_fail(self, strerror(errno));
     }
-    zloop_timer(loop, TICK_MS, 0, handle_tick, self);
     while (!self->has_ended) {
-        zloop_start(loop); /* comes back early when a poll was interrupted */
+        bool is_more = sub_drain(self);
+        uint64_t now_ms = clock_monotonic_ms();
+        if (!self->has_ended && now_ms - self->ticked_ms >= TICK_MS) {
+            sub_tick(self, now_ms);
+        }
+        if (!self->has_ended && !is_more) {
+            sub_wait(self, subscriber_fd, watches_output);
+        }
     }
-    zloop_destroy(&loop);
 }
 
 /* After the loop: the last lines, the reports, the status. */
@@ -265,20 +256,99 @@ static int sub_finish(struct sub *self)
     return self->has_timed_out && is_too_little ? EXIT_STATUS_TIMEOUT : EXIT_STATUS_OK;
 }
 
-static int sub_open(struct sub *self)
+/* The user's prefixes, and those of what the bridge tells of itself: a lost ArizmqGap is a loss,
+ * too.
+ */
+static const char **list_prefixes(const struct sub_options *options, size_t *count)
 {
-    self->sources = calloc(self->options->endpoints_count, sizeof(struct source *));
-    if (self->sources == NULL) {
-        return ARIZMQ_ENOMEM;
+    *count = options->prefixes_count + NOTICES_PREFIXES;
+    const char **prefixes = calloc(*count, sizeof *prefixes);
+    if (prefixes != NULL) {
+        memcpy(prefixes, options->prefixes, options->prefixes_count * sizeof *prefixes);
+        memcpy(prefixes + options->prefixes_count, notices_prefixes(options->style.view),
+               NOTICES_PREFIXES * sizeof *prefixes);
     }
-    for (size_t i = 0; i < self->options->endpoints_count; i++) {
-        int rc = source_create(self->options->endpoints[i], self->options, &self->sources[i]);
-        if (rc != ARIZMQ_OK) {
-            return rc;
+    return prefixes;
+}
+
+static int refuse_endpoint(const struct sub_options *options)
+{
+    for (size_t i = 0; i < options->endpoints_count; i++) {
+        if (!arguments_endpoint_is_allowed(options->endpoints[i])) {
+            fprintf(stderr,
+                    "arizmq: \"%s\" is no endpoint to connect to; allowed: tcp://HOST:PORT, "
+                    "ipc://PATH\n",
+                    options->endpoints[i]);
+            return ARIZMQ_EINVALID;
         }
-        self->sources_count++;
     }
     return ARIZMQ_OK;
+}
+
+static int create_subscriber(struct sub *self, struct arizmq_endpoint *endpoints,
+                             const char **prefixes, size_t prefixes_count)
+{
+    static const struct arizmq_snapshot_query everything = {0};
+    const struct sub_options *options = self->options;
+    for (size_t i = 0; i < options->endpoints_count; i++) {
+        endpoints[i].events = options->endpoints[i];
+        endpoints[i].gateway = options->no_repair ? NULL : options->gateways[i];
+    }
+    const struct arizmq_subscriber_options wanted = {
+        .prefixes = prefixes,
+        .prefixes_count = prefixes_count,
+        .endpoints = endpoints,
+        .endpoints_count = options->endpoints_count,
+        .view = options->style.view == MESSAGE_VIEW_EVENTS ? "events" : "objects",
+        .heartbeats = true,
+        .notices = true,
+        .snapshot = options->snapshot ? &everything : NULL,
+        .rcvhwm = options->rcvhwm};
+    int rc = arizmq_subscriber_create(&wanted, &self->subscriber);
+    if (rc == ARIZMQ_EINVALID) {
+        fputs(
+            "arizmq: an endpoint is none to connect to (allowed: tcp://HOST:PORT, ipc://PATH), or "
+            "a prefix is no UTF-8:",
+            stderr);
+        for (size_t i = 0; i < options->endpoints_count; i++) {
+            fprintf(stderr, " \"%s\"", options->endpoints[i]);
+        }
+        fputc('\n', stderr);
+    } else if (rc == ARIZMQ_EIO) {
+        fprintf(stderr, "arizmq: no socket: %s\n", zmq_strerror(zmq_errno()));
+    }
+    return rc;
+}
+
+static int open_subscriber(struct sub *self)
+{
+    size_t prefixes_count = 0;
+    const char **prefixes = list_prefixes(self->options, &prefixes_count);
+    struct arizmq_endpoint *endpoints = calloc(self->options->endpoints_count, sizeof *endpoints);
+    int rc = ARIZMQ_ENOMEM;
+    if (prefixes != NULL && endpoints != NULL) {
+        rc = create_subscriber(self, endpoints, prefixes, prefixes_count);
+    }
+    free(prefixes);
+    free(endpoints);
+    return rc;
+}
+
+static int sub_open(struct sub *self)
+{
+    int rc = refuse_endpoint(self->options);
+    if (rc == ARIZMQ_OK) {
+        rc = open_subscriber(self);
+    }
+    self->sources = calloc(self->options->endpoints_count, sizeof(struct source *));
+    if (rc == ARIZMQ_OK && self->sources == NULL) {
+        rc = ARIZMQ_ENOMEM;
+    }
+    for (size_t i = 0; rc == ARIZMQ_OK && i < self->options->endpoints_count; i++) {
+        rc = source_create(self->subscriber, (unsigned)i, self->options, &self->sources[i]);
+        self->sources_count += rc == ARIZMQ_OK;
+    }
+    return rc;
 }
 
 int sub_run(int argc, char **argv)
@@ -291,9 +361,6 @@ int sub_run(int argc, char **argv)
         .is_watched = isatty(STDOUT_FILENO) || isatty(STDERR_FILENO),
     };
     int status = EXIT_STATUS_FAILED;
-    zsys_init();
-    zsys_handler_set(NULL);
-    zsys_set_logstream(stderr);
     int rc = sub_open(&self);
     if (rc == ARIZMQ_OK) {
         rc = catch_signals();
@@ -302,7 +369,9 @@ int sub_run(int argc, char **argv)
         rc = output_create(STDOUT_FILENO, stop_eventfd, &self.output);
     }
     if (rc == ARIZMQ_OK) {
-        self.started_ms = zclock_mono();
+        self.started_ms = clock_monotonic_ms();
+        self.ticked_ms = self.started_ms;
+        self.reported_ms = self.started_ms;
         sub_loop(&self);
         status = sub_finish(&self);
     } else if (rc == ARIZMQ_EINVALID) {
@@ -314,6 +383,7 @@ int sub_run(int argc, char **argv)
         source_destroy(&self.sources[i]);
     }
     free(self.sources);
+    arizmq_subscriber_destroy(&self.subscriber);
     output_destroy(&self.output);
     sub_options_clear(&options);
     if (stop_eventfd >= 0) {

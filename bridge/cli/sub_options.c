@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "arizmq/gaps.h"
+#include "arizmq/gateway.h"
 #include "cli/arguments.h"
 #include "cli/exit_status.h"
 #include "cli/manual.h"
@@ -23,7 +24,13 @@ enum {
     KEY_HEARTBEATS,
     KEY_COLOR,
     KEY_RCVHWM,
+    KEY_GATEWAY,
+    KEY_NO_REPAIR,
+    KEY_SNAPSHOT,
 };
+
+/* Where a bridge has its gateway by default. */
+#define GATEWAY_PORT "5558"
 
 static const struct manual sub_manual = {
     .name = "arizmq sub",
@@ -47,9 +54,10 @@ static const struct manual sub_manual = {
         "become spaces), or a JSON string of it where it is not JSON. Text that is no UTF-8 goes\n"
         "into event_base64 or topic_base64 instead.\n"
         "\n"
-        "Messages that were lost on the way are reported on standard error while they go missing,\n"
-        "so that a slow reader of the output never loses anything silently. Heartbeats of the\n"
-        "bridge are listened to for that: they show loss after which no message came, for\n"
+        "Messages that were lost on the way here are asked of the bridge's history and come in\n"
+        "their place. Those that cannot be had any more, or all with --no-repair, are reported on\n"
+        "standard error, so that a slow reader of the output never loses anything silently.\n"
+        "Heartbeats of the bridge show loss after which no message came, for\n"
         "prefixes that end in the first token or at its slash. Of overlapping prefixes the widest\n"
         "is counted. SIGINT and SIGTERM end it in good order.\n"
         "\n"
@@ -62,11 +70,22 @@ static const struct manual sub_manual = {
         "Standard error also says when the endpoint publishes another view than --view, and, on a\n"
         "terminal or when --timeout ends it, what the bridge has sent while nothing came.\n"
         "\n"
+        "With --snapshot every object that the bridge knows comes first, a line each:\n"
+        "\n"
+        "    {\"object\":{\"kind\":K,\"id\":I,\"node\":N,\"app\":A,\"epoch\":E,\"seq\":N,"
+        "\"value\":VALUE}}\n"
+        "\n"
+        "and then every event with a seq above theirs, and none twice. Where something is lost "
+        "all\n"
+        "objects come again.\n"
+        "\n"
         "The environment variable ARIZMQ_CONNECT holds endpoints, separated by spaces, for use\n"
-        "without --connect. NO_COLOR switches colours off.\n",
+        "without --connect, and ARIZMQ_GATEWAY_CONNECT the gateway, for use without --gateway.\n"
+        "NO_COLOR switches colours off.\n",
     .examples = "arizmq sub StasisStart/ StasisEnd/       calls entering and leaving applications\n"
                 "arizmq sub --view objects channel/1690.12/    all about one channel\n"
                 "arizmq sub ChannelDtmfReceived/ | jq -r .event.digit\n"
+                "arizmq sub --snapshot                    all there is, then what happens\n"
                 "arizmq sub --count 1000 --check-gaps > /dev/null && echo nothing lost\n"
                 "arizmq sub --connect tcp://a:5555 --connect tcp://b:5555 Channel\n",
     .exit_status =
@@ -85,6 +104,13 @@ static const struct argp_option option_list[] = {
      "Connect to this endpoint, tcp://HOST:PORT or ipc://PATH; may be given several times "
      "(default tcp://127.0.0.1:5555 for events, tcp://127.0.0.1:5556 for objects)",
      0},
+    {"gateway", KEY_GATEWAY, "ENDPOINT", 0,
+     "Ask this gateway for what was lost; may be given once for each --connect, in their order "
+     "(default: port " GATEWAY_PORT " of the host of --connect, else " ARIZMQ_GATEWAY_ENDPOINT ")",
+     0},
+    {"no-repair", KEY_NO_REPAIR, NULL, 0, "Report what was lost, do not ask for it", 0},
+    {"snapshot", KEY_SNAPSHOT, NULL, 0,
+     "First write every object that there is, then the events after that", 0},
     {"view", KEY_VIEW, "VIEW", 0, "Which view that is: events (default) or objects", 0},
     {"human", KEY_HUMAN, NULL, 0, "Write lines for a person, in a pipe too", 1},
     {"json", KEY_JSON, NULL, 0, "Write one JSON object a line, on a terminal too", 1},
@@ -98,8 +124,8 @@ static const struct argp_option option_list[] = {
     {"count", 'n', "N", 0, "End after N messages were written", 2},
     {"timeout", 't', "SECONDS", 0, "End after this time, fractions allowed", 2},
     {"check-gaps", 'g', NULL, 0,
-     "At the end report for each prefix what was received and what is missing, and what the "
-     "bridge told of; end with status 3 if anything is missing or may be",
+     "At the end report for each prefix what was received, what is missing and what was repaired, "
+     "and what the bridge told of; end with status 3 if anything is missing or may be",
      2},
     {"rcvhwm", KEY_RCVHWM, "N", 0,
      "Messages of each bridge that may wait here for a slow output (default 100000)", 2},
@@ -185,6 +211,65 @@ static enum message_view parse_view(struct argp_state *state, const char *text)
     return (enum message_view)parse_word(state, "--view", text, words, "events, objects");
 }
 
+static void take_gateway(struct argp_state *state, const char *source, const char *endpoint)
+{
+    struct sub_options *options = state->input;
+    if (!arguments_endpoint_is_allowed(endpoint)) {
+        argp_failure(
+            state, EXIT_STATUS_USAGE, 0,
+            "%s: \"%s\" is no endpoint to connect to; allowed: tcp://HOST:PORT, ipc://PATH", source,
+            endpoint);
+    }
+    append(state, &options->gateways, &options->gateways_count, endpoint);
+}
+
+/* The default port of the host that publishes; NULL where it is no host. For free(). */
+static char *make_gateway(struct argp_state *state, const char *endpoint)
+{
+    const char *colon = strrchr(endpoint, ':');
+    char *gateway = NULL;
+    if (strncmp(endpoint, "tcp://", 6) != 0 || colon <= endpoint + 6) {
+        return NULL;
+    }
+    if (asprintf(&gateway, "%.*s:" GATEWAY_PORT, (int)(colon - endpoint), endpoint) < 0) {
+        argp_failure(state, EXIT_STATUS_FAILED, 0, "no memory for the arguments");
+    }
+    return gateway;
+}
+
+/* One for each endpoint; the last one that was given stands for those that were not. */
+static void fill_gateways(struct argp_state *state)
+{
+    struct sub_options *options = state->input;
+    const char *variable = getenv("ARIZMQ_GATEWAY_CONNECT");
+    if (options->gateways_count == 0 && variable != NULL && *variable != '\0') {
+        take_gateway(state, "ARIZMQ_GATEWAY_CONNECT", variable);
+    }
+    if (options->gateways_count > options->endpoints_count) {
+        argp_failure(state, EXIT_STATUS_USAGE, 0,
+                     "--gateway: %zu were given for %zu endpoints; allowed: as many as --connect",
+                     options->gateways_count, options->endpoints_count);
+    }
+    size_t given = options->gateways_count;
+    options->gateway_texts = calloc(options->endpoints_count, sizeof(char *));
+    if (options->gateway_texts == NULL) {
+        argp_failure(state, EXIT_STATUS_FAILED, 0, "no memory for the arguments");
+        return;
+    }
+    for (size_t i = given; i < options->endpoints_count; i++) {
+        const char *gateway = given > 0 ? options->gateways[given - 1] : ARIZMQ_GATEWAY_ENDPOINT;
+        if (given == 0) {
+            options->gateway_texts[i] = make_gateway(state, options->endpoints[i]);
+            gateway = options->gateway_texts[i] != NULL ? options->gateway_texts[i] : gateway;
+        }
+        append(state, &options->gateways, &options->gateways_count, gateway);
+    }
+    if (options->no_repair && options->snapshot) {
+        argp_failure(state, EXIT_STATUS_USAGE, 0,
+                     "--no-repair and --snapshot: only one of them is allowed");
+    }
+}
+
 /* After the last argument: what was not given. */
 static void fill_defaults(struct argp_state *state)
 {
@@ -209,6 +294,7 @@ static void fill_defaults(struct argp_state *state)
                options->style.view == MESSAGE_VIEW_EVENTS ? "tcp://127.0.0.1:5555"
                                                           : "tcp://127.0.0.1:5556");
     }
+    fill_gateways(state);
 }
 
 static error_t parse_form(int key, struct sub_options *options)
@@ -261,6 +347,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_HEARTBEATS:
         options->heartbeats = true;
         return 0;
+    case KEY_GATEWAY:
+        take_gateway(state, "--gateway", argument);
+        return 0;
+    case KEY_NO_REPAIR:
+        options->no_repair = true;
+        return 0;
+    case KEY_SNAPSHOT:
+        options->snapshot = true;
+        return 0;
     case MANUAL_KEY_HELP:
         manual_write(stdout, &sub_manual, &parser);
         exit(EXIT_STATUS_OK);
@@ -296,5 +391,10 @@ void sub_options_clear(struct sub_options *options)
     free(options->prefixes);
     free(options->endpoints);
     free(options->environment);
+    for (size_t i = 0; options->gateway_texts != NULL && i < options->endpoints_count; i++) {
+        free(options->gateway_texts[i]);
+    }
+    free(options->gateway_texts);
+    free(options->gateways);
     *options = (struct sub_options){0};
 }

@@ -16,13 +16,18 @@ struct sub_options {
     size_t prefixes_count;
     const char **endpoints; /* at least one; borrowed from argv or `environment` */
     size_t endpoints_count;
-    char *environment; /* copy of ARIZMQ_CONNECT, cut into endpoints; NULL where unused */
+    char *environment;     /* copy of ARIZMQ_CONNECT, cut into endpoints; NULL where unused */
+    const char **gateways; /* one for each endpoint, in their order */
+    size_t gateways_count;
+    char **gateway_texts; /* those of them that were made here, one for each endpoint or NULL */
     struct print_style style;
     uint64_t messages_max; /* UINT64_MAX: no --count */
     uint64_t timeout_ms;   /* 0: none */
     int rcvhwm;            /* 1 to SUB_RCVHWM_MAX */
     bool check_gaps;
     bool heartbeats; /* show them although no prefix asks for them */
+    bool no_repair;
+    bool snapshot;
 };
 
 enum { SUB_RCVHWM_DEFAULT = 100000, SUB_RCVHWM_MAX = 100000000 };

@@ -131,19 +131,75 @@ struct arizmq_gaps_totals *gaps_find_prefix(const struct arizmq_gaps *self, cons
     return &self->prefixes[low - 1];
 }
 
-bool gaps_enter_epoch(struct arizmq_gaps *self, uint64_t epoch)
+/* Enters an epoch of which nothing is known but that up to `first_seq` nothing is missed. */
+static void epoch_enter(struct arizmq_gaps *self, uint64_t epoch, uint64_t first_seq)
 {
-    bool is_another = self->epoch_is_known && self->epoch != epoch;
-    if (is_another) {
-        gaps_watch_clear(self);
-        self->restarts++;
-        self->zero_is_known = true; /* the subscription is older than the epoch */
-        self->zero_is_known_of_first_tokens = false;
-        self->zero_seq = 0;
-    }
+    self->restarts += self->an_epoch_was_met && self->epoch != epoch;
+    self->an_epoch_was_met = true;
+    gaps_watch_clear(self);
     self->epoch = epoch;
     self->epoch_is_known = true;
-    return is_another;
+    self->zero_is_known = false;
+    self->zero_is_known_of_first_tokens = false;
+    self->zero_seq = 0;
+    self->first_seq = first_seq;
+    self->heartbeat_seq = 0;
+}
+
+void gaps_begin_epoch(struct arizmq_gaps *self, uint64_t epoch)
+{
+    epoch_enter(self, epoch, 0);
+    self->zero_is_known = true; /* the subscription is older than the epoch */
+}
+
+void gaps_resume_epoch(struct arizmq_gaps *self, uint64_t epoch, uint64_t seq)
+{
+    epoch_enter(self, epoch, seq);
+}
+
+void gaps_forget_epoch(struct arizmq_gaps *self)
+{
+    gaps_watch_clear(self);
+    self->epoch_is_known = false;
+}
+
+bool gaps_meet_epoch(struct arizmq_gaps *self, const struct arizmq_stamp *stamp,
+                     struct gaps_pass *pass)
+{
+    if (!self->epoch_is_known) {
+        epoch_enter(self, stamp->epoch, stamp->seq);
+    } else if (self->epoch != stamp->epoch) {
+        pass->result.verdict = ARIZMQ_GAPS_RESTARTED;
+        if (pass->tell != NULL) {
+            return false;
+        }
+        gaps_begin_epoch(self, stamp->epoch);
+    }
+    return true;
+}
+
+bool gaps_epoch(const struct arizmq_gaps *self, uint64_t *epoch)
+{
+    *epoch = self->epoch;
+    return self->epoch_is_known;
+}
+
+bool gaps_known_up_to(const struct arizmq_gaps *self, unsigned prefix, uint64_t *seq)
+{
+    const char *text = self->prefixes[prefix].prefix;
+    size_t length = strlen(text);
+    bool is_one_counter = length == 0 || text[length - 1] == '/';
+    bool is_told_by_heartbeats = self->prefixes[prefix].depth <= 1;
+    uint64_t base = self->first_seq;
+    if (is_told_by_heartbeats && self->heartbeat_seq > base) {
+        base = self->heartbeat_seq;
+    }
+    uint64_t last = 0;
+    if (is_one_counter && gaps_watch_seq(self, text, length, &last) && last > base) {
+        base = last;
+    }
+    *seq = base;
+    return self->epoch_is_known && (is_one_counter || is_told_by_heartbeats);
 }
 
 /* Finds the end of the topic's first `tokens` tokens, slash included. */
@@ -166,37 +222,48 @@ bool arizmq_gaps_is_heartbeat(const struct arizmq_stamp *stamp)
     return stamp->counts > 1 && stamp->count[1] == 0;
 }
 
-int arizmq_gaps_check(struct arizmq_gaps *self, const char *topic, size_t topic_length,
-                      const char *event, size_t event_length, const struct arizmq_stamp *stamp,
-                      struct arizmq_gaps_result *out)
+int gaps_take(struct arizmq_gaps *self, const struct gaps_message *message, struct gaps_pass *pass)
 {
+    const struct arizmq_stamp *stamp = message->stamp;
     if (arizmq_gaps_is_heartbeat(stamp)) {
-        return gaps_check_heartbeat(self, event, event_length, stamp, out);
+        return gaps_take_heartbeat(self, message, pass);
     }
-    const struct arizmq_gaps_totals *prefix = gaps_find_prefix(self, topic, topic_length);
+    const struct arizmq_gaps_totals *prefix =
+        gaps_find_prefix(self, message->topic, message->topic_length);
     if (prefix == NULL) {
         return ARIZMQ_ENOTFOUND;
     }
     unsigned depth = prefix->depth;
     size_t key_length = 0;
-    if (topic_length > ARIZMQ_TOPIC_BYTES_MAX || stamp->counts <= depth ||
+    if (message->topic_length > ARIZMQ_TOPIC_BYTES_MAX || stamp->counts <= depth ||
         stamp->count[depth] == 0 ||
-        topic_find_end(topic, topic_length, depth, &key_length) != ARIZMQ_OK) {
+        topic_find_end(message->topic, message->topic_length, depth, &key_length) != ARIZMQ_OK) {
         return ARIZMQ_EINVALID;
     }
-    const struct gaps_reading reading = {.key = topic,
+    const struct gaps_reading reading = {.key = message->topic,
                                          .key_length = key_length,
                                          .prefix = (unsigned)(prefix - self->prefixes),
                                          .reached = stamp->count[depth] - 1,
                                          .count = stamp->count[depth],
-                                         .seq = stamp->seq};
-    struct arizmq_gaps_result result = {.prefix = reading.prefix, .key_length = key_length};
-    if (gaps_enter_epoch(self, stamp->epoch)) {
-        result.verdict = ARIZMQ_GAPS_RESTARTED;
-    }
-    int rc = gaps_watch_read(self, &reading, &result);
+                                         .seq = stamp->seq,
+                                         .position = stamp->count[0]};
+    pass->result = (struct arizmq_gaps_result){.prefix = reading.prefix, .key_length = key_length};
+    return gaps_meet_epoch(self, stamp, pass) ? gaps_watch_read(self, &reading, pass) : ARIZMQ_OK;
+}
+
+int arizmq_gaps_check(struct arizmq_gaps *self, const char *topic, size_t topic_length,
+                      const char *event, size_t event_length, const struct arizmq_stamp *stamp,
+                      struct arizmq_gaps_result *out)
+{
+    const struct gaps_message message = {.topic = topic,
+                                         .topic_length = topic_length,
+                                         .event = event,
+                                         .event_length = event_length,
+                                         .stamp = stamp};
+    struct gaps_pass pass = {0};
+    int rc = gaps_take(self, &message, &pass);
     if (rc == ARIZMQ_OK) {
-        *out = result;
+        *out = pass.result;
     }
     return rc;
 }

@@ -31,8 +31,8 @@ static int counts_parse(const char *event, size_t event_length, json_t **out)
     return is_valid ? ARIZMQ_OK : ARIZMQ_EINVALID;
 }
 
-static int counts_apply(struct arizmq_gaps *self, json_t *counts, uint64_t seq,
-                        struct arizmq_gaps_result *result)
+static int counts_apply(struct arizmq_gaps *self, json_t *counts, const struct arizmq_stamp *stamp,
+                        struct gaps_pass *pass)
 {
     bool all_are_watched = true;
     const char *token = NULL;
@@ -57,9 +57,10 @@ static int counts_apply(struct arizmq_gaps *self, json_t *counts, uint64_t seq,
                                              .prefix = (unsigned)(prefix - self->prefixes),
                                              .reached = count,
                                              .count = count,
-                                             .seq = seq};
+                                             .seq = stamp->seq,
+                                             .position = stamp->count[0]};
         uint64_t evicted_before = self->evicted;
-        int rc = gaps_watch_read(self, &reading, result);
+        int rc = gaps_watch_read(self, &reading, pass);
         if (rc != ARIZMQ_OK) {
             return rc;
         }
@@ -69,35 +70,50 @@ static int counts_apply(struct arizmq_gaps *self, json_t *counts, uint64_t seq,
     return ARIZMQ_OK;
 }
 
-int gaps_check_heartbeat(struct arizmq_gaps *self, const char *event, size_t event_length,
-                         const struct arizmq_stamp *stamp, struct arizmq_gaps_result *out)
+/* Reads the counters that the heartbeat names. */
+static int counters_read(struct arizmq_gaps *self, const struct arizmq_stamp *stamp, json_t *counts,
+                         struct gaps_pass *pass)
 {
-    bool whole_view_is_watched = self->prefixes[0].depth == 0; /* then it is the only prefix */
+    if (self->prefixes[0].depth == 0) { /* the whole view; then it is the only prefix */
+        const struct gaps_reading reading = {.key = "",
+                                             .reached = stamp->count[0],
+                                             .count = stamp->count[0],
+                                             .seq = stamp->seq,
+                                             .position = stamp->count[0]};
+        return gaps_watch_read(self, &reading, pass);
+    }
+    return counts == NULL ? ARIZMQ_OK : counts_apply(self, counts, stamp, pass);
+}
+
+/* What holds after a heartbeat that was taken note of. */
+static void base_line_draw(struct arizmq_gaps *self, uint64_t seq, bool has_counts)
+{
+    if (has_counts && !self->zero_is_known) {
+        self->zero_seq = seq;
+    }
+    if (has_counts || self->prefixes[0].depth == 0) {
+        self->heartbeat_seq = seq;
+    }
+}
+
+int gaps_take_heartbeat(struct arizmq_gaps *self, const struct gaps_message *message,
+                        struct gaps_pass *pass)
+{
     json_t *counts = NULL;
-    if (event != NULL && !whole_view_is_watched) {
-        int rc = counts_parse(event, event_length, &counts);
+    if (message->event != NULL && self->prefixes[0].depth != 0) {
+        int rc = counts_parse(message->event, message->event_length, &counts);
         if (rc != ARIZMQ_OK) {
             return rc;
         }
     }
-    struct arizmq_gaps_result result = {.is_heartbeat = true};
-    if (gaps_enter_epoch(self, stamp->epoch)) {
-        result.verdict = ARIZMQ_GAPS_RESTARTED;
-    }
+    pass->result = (struct arizmq_gaps_result){.is_heartbeat = true};
     int rc = ARIZMQ_OK;
-    if (whole_view_is_watched) {
-        const struct gaps_reading reading = {
-            .key = "", .reached = stamp->count[0], .count = stamp->count[0], .seq = stamp->seq};
-        rc = gaps_watch_read(self, &reading, &result);
-    } else if (counts != NULL) {
-        rc = counts_apply(self, counts, stamp->seq, &result);
-        if (!self->zero_is_known) {
-            self->zero_seq = stamp->seq;
+    if (gaps_meet_epoch(self, message->stamp, pass)) {
+        rc = counters_read(self, message->stamp, counts, pass);
+        if (rc == ARIZMQ_OK && (pass->tell == NULL || pass->result.missing == 0)) {
+            base_line_draw(self, message->stamp->seq, counts != NULL);
         }
     }
     json_decref(counts);
-    if (rc == ARIZMQ_OK) {
-        *out = result;
-    }
     return rc;
 }

@@ -18,7 +18,8 @@ struct gaps_watch {
     struct gaps_watch *prev;
     struct gaps_watch *next;
     uint64_t count;
-    uint64_t seq; /* everything up to here is accounted for */
+    uint64_t seq;      /* everything up to here is accounted for */
+    uint64_t position; /* the same, as count[0] */
     size_t key_length;
     char key[];
 };
@@ -65,26 +66,47 @@ static struct gaps_watch *watch_add(struct arizmq_gaps *self, const char *key, s
     return watch;
 }
 
-/* What a reading says, given that the counter stood at `last` when `last_seq` was the newest. */
-static enum arizmq_gaps_verdict judge(const struct gaps_reading *reading, uint64_t last,
-                                      uint64_t last_seq, uint64_t *missing)
+/* What a reading says about a counter that was last known as `last`. */
+static enum arizmq_gaps_verdict judge(const struct gaps_reading *reading,
+                                      const struct gaps_watch *last, uint64_t *missing)
 {
     *missing = 0;
-    if (reading->reached == last) {
+    /* A heartbeat repeats the position of the message before it. */
+    bool is_message = reading->reached != reading->count;
+    if (reading->position < last->position || (is_message && reading->position == last->position)) {
+        return ARIZMQ_GAPS_REPEATED;
+    }
+    if (reading->reached == last->count) {
         return ARIZMQ_GAPS_OK;
     }
-    if (reading->reached > last) {
-        *missing = reading->reached - last;
+    if (reading->reached > last->count) {
+        *missing = reading->reached - last->count;
         return ARIZMQ_GAPS_GAP;
-    }
-    /* The count went back. A message that numbers itself may share its seq with the one before
-     * (two objects of one event); a heartbeat shares it as a rule. */
-    bool is_message = reading->reached != reading->count;
-    if (reading->seq < last_seq || (is_message && reading->seq == last_seq)) {
-        return ARIZMQ_GAPS_REPEATED;
     }
     *missing = reading->reached;
     return ARIZMQ_GAPS_STARTED_ANEW;
+}
+
+/* Whether nothing is known of the counter: it is not in the table, and such need not be zero. */
+static bool watch_is_unheard_of(const struct arizmq_gaps *self, const struct gaps_reading *reading)
+{
+    bool is_zero = self->zero_is_known || (self->prefixes[reading->prefix].depth == 1 &&
+                                           self->zero_is_known_of_first_tokens);
+    return !is_zero && watch_find(self, reading->key, reading->key_length) == NULL;
+}
+
+/* The counter in the table, or a new one, which stands at zero where that is known. */
+static struct gaps_watch *watch_obtain(struct arizmq_gaps *self, const struct gaps_reading *reading)
+{
+    struct gaps_watch *watch = watch_find(self, reading->key, reading->key_length);
+    if (watch == NULL) {
+        uint64_t zero_seq = self->zero_seq;
+        watch = watch_add(self, reading->key, reading->key_length);
+        if (watch != NULL) {
+            watch->seq = zero_seq;
+        }
+    }
+    return watch;
 }
 
 static void result_merge(struct arizmq_gaps_result *result, enum arizmq_gaps_verdict verdict,
@@ -103,32 +125,31 @@ static void result_merge(struct arizmq_gaps_result *result, enum arizmq_gaps_ver
 }
 
 int gaps_watch_read(struct arizmq_gaps *self, const struct gaps_reading *reading,
-                    struct arizmq_gaps_result *result)
+                    struct gaps_pass *pass)
 {
-    struct arizmq_gaps_totals *totals = &self->prefixes[reading->prefix];
     bool is_message = reading->reached != reading->count;
-    enum arizmq_gaps_verdict verdict = ARIZMQ_GAPS_FIRST;
-    uint64_t missing = 0;
-    uint64_t after_seq = self->zero_seq;
-    struct gaps_watch *watch = watch_find(self, reading->key, reading->key_length);
-    if (watch != NULL) {
-        after_seq = watch->seq;
-        verdict = judge(reading, watch->count, watch->seq, &missing);
-    } else {
-        /* Asked before the new watch can evict another one. */
-        bool starts_at_zero =
-            self->zero_is_known || (totals->depth == 1 && self->zero_is_known_of_first_tokens);
-        watch = watch_add(self, reading->key, reading->key_length);
-        if (watch == NULL) {
-            return ARIZMQ_ENOMEM;
-        }
-        if (starts_at_zero) {
-            verdict = judge(reading, 0, after_seq, &missing);
-        }
+    /* Asked before a new watch can evict another one. */
+    bool is_first = watch_is_unheard_of(self, reading);
+    if (is_first && pass->ignores_first) {
+        result_merge(&pass->result, ARIZMQ_GAPS_FIRST, 0, 0, reading->prefix);
+        return ARIZMQ_OK;
     }
-    if (verdict != ARIZMQ_GAPS_REPEATED) {
+    struct gaps_watch *watch = watch_obtain(self, reading);
+    if (watch == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    uint64_t missing = 0;
+    uint64_t after_seq = watch->seq;
+    enum arizmq_gaps_verdict verdict =
+        is_first ? ARIZMQ_GAPS_FIRST : judge(reading, watch, &missing);
+    bool is_held = missing > 0 && pass->tell != NULL;
+    if (is_held) {
+        pass->tell(pass->argument, reading->prefix, after_seq, missing);
+    } else if (verdict != ARIZMQ_GAPS_REPEATED) {
+        struct arizmq_gaps_totals *totals = &self->prefixes[reading->prefix];
         watch->count = reading->count;
         watch->seq = reading->seq;
+        watch->position = reading->position;
         totals->received += is_message;
         totals->missing += missing;
         totals->started_anew += verdict == ARIZMQ_GAPS_STARTED_ANEW;
@@ -137,8 +158,18 @@ int gaps_watch_read(struct arizmq_gaps *self, const struct gaps_reading *reading
         DL_DELETE(self->least_used, watch);
         DL_APPEND(self->least_used, watch);
     }
-    result_merge(result, verdict, missing, after_seq, reading->prefix);
+    result_merge(&pass->result, verdict, missing, after_seq, reading->prefix);
     return ARIZMQ_OK;
+}
+
+bool gaps_watch_seq(const struct arizmq_gaps *self, const char *key, size_t key_length,
+                    uint64_t *seq)
+{
+    const struct gaps_watch *watch = watch_find(self, key, key_length);
+    if (watch != NULL) {
+        *seq = watch->seq;
+    }
+    return watch != NULL;
 }
 
 bool gaps_watch_holds(const struct arizmq_gaps *self, const char *key, size_t key_length)

@@ -69,6 +69,16 @@ static bool event_read_uri(struct span uri, struct event_object *out)
     return false;
 }
 
+static bool event_read_endpoint(struct event *event, struct span value, struct event_object *out)
+{
+    struct scan endpoint;
+    out->parts = 2;
+    out->value = value;
+    return scan_object(value.bytes, value.length, &endpoint) == ARIZMQ_OK &&
+           event_string(event, scan_find(&endpoint, "technology", 10), &out->part[0]) &&
+           event_string(event, scan_find(&endpoint, "resource", 8), &out->part[1]);
+}
+
 static bool event_read_object(struct event *event, const struct scan *outermost,
                               const struct object_rule *rule, struct event_object *out)
 {
@@ -82,6 +92,7 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
         out->kind = object_kind_names[rule->kind];
     }
     out->parts = 1;
+    out->begins = rule->begins;
     out->ends = rule->ends;
     out->value = rule->is_whole ? holder : (struct span){"", 0};
     switch ((enum object_form)rule->form) {
@@ -91,14 +102,8 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
         struct span uri;
         return event_string(event, value, &uri) && event_read_uri(uri, out);
     }
-    case OBJECT_FORM_ENDPOINT: {
-        struct scan endpoint;
-        out->parts = 2;
-        out->value = *value;
-        return scan_object(value->bytes, value->length, &endpoint) == ARIZMQ_OK &&
-               event_string(event, scan_find(&endpoint, "technology", 10), &out->part[0]) &&
-               event_string(event, scan_find(&endpoint, "resource", 8), &out->part[1]);
-    }
+    case OBJECT_FORM_ENDPOINT:
+        return event_read_endpoint(event, *value, out);
     }
     return false;
 }
@@ -149,25 +154,52 @@ static void event_read_objects(struct event *event, const struct scan *outermost
     }
 }
 
-void event_read(struct event *event, const char *text, size_t length, const char *node,
-                uint64_t received_ns)
+/* What it is before anything is found in it. */
+static void event_begin(struct event *event, struct span text, const char *node,
+                        uint64_t received_ns)
 {
-    event->text = (struct span){text, length};
+    event->text = text;
     event->received_ns = received_ns;
     event->seq = 0;
     event->node = node;
     event->is_own = false;
+    event->known = objects_find_type("", 0);
+    event->type = (struct span){event_type_unparsed, sizeof event_type_unparsed - 1};
     event->application = (struct span){"", 0};
     event->members_dropped = 0;
     event->object_count = 0;
     event->objects_dropped = 0;
     event->decoded_count = 0;
+}
 
+int event_read_object_alone(struct event *event, enum object_kind kind, struct span text)
+{
+    bool has_name = kind == OBJECT_RECORDING || kind == OBJECT_DEVICE;
+    struct event_object object = {.kind = object_kind_names[kind], .parts = 1, .value = text};
+    event_begin(event, text, "", 0);
+    bool is_fine = false;
+    if (kind == OBJECT_ENDPOINT) {
+        is_fine = event_read_endpoint(event, text, &object);
+    } else {
+        struct scan scan;
+        is_fine =
+            scan_object(text.bytes, text.length, &scan) == ARIZMQ_OK &&
+            event_string(event, has_name ? scan_find(&scan, "name", 4) : scan_find(&scan, "id", 2),
+                         &object.part[0]) &&
+            object.part[0].length > 0;
+    }
+    event->objects[0] = object;
+    event->object_count = is_fine ? 1 : 0;
+    return is_fine ? ARIZMQ_OK : ARIZMQ_EINVALID;
+}
+
+void event_read(struct event *event, const char *text, size_t length, const char *node,
+                uint64_t received_ns)
+{
+    event_begin(event, (struct span){text, length}, node, received_ns);
     struct scan outermost;
     if (scan_object(text, length, &outermost) != ARIZMQ_OK ||
         !event_string(event, scan_find(&outermost, "type", 4), &event->type)) {
-        event->type = (struct span){event_type_unparsed, sizeof event_type_unparsed - 1};
-        event->known = objects_find_type("", 0);
         return;
     }
     event->members_dropped = outermost.dropped;

@@ -27,7 +27,8 @@ struct event_object {
     const char *kind; /* of object_kind_names, or "arizmq" for the bridge's own events */
     struct span part[2];
     unsigned parts;
-    bool ends; /* the event is the last word on it */
+    bool begins; /* its life begins with the event */
+    bool ends;   /* the event is the last word on it */
     /* The JSON text of the object itself, as it stands in the event; length 0 where the event names
      * the id and no more. */
     struct span value;
@@ -57,6 +58,12 @@ extern const char event_type_unparsed[]; /* "ArizmqUnparsed" */
  * `text` and `node` are borrowed until event_release(). */
 void event_read(struct event *event, const char *text, size_t length, const char *node,
                 uint64_t received_ns);
+
+/* Reads `text`, which is an object of that kind by itself, as ARI's lists have it: an event without
+ * type, which has this one object and its value. Returns ARIZMQ_OK; or ARIZMQ_EINVALID where it is
+ * no JSON object, or has no id. `text` has SCAN_PADDING readable bytes behind it and is borrowed
+ * until event_release(), which is to be called in any case. */
+int event_read_object_alone(struct event *event, enum object_kind kind, struct span text);
 
 /* Says whether reading found a type. */
 bool event_is_parsed(const struct event *event);

@@ -24,6 +24,16 @@ enum object_kind {
 /* "channel", "bridge", …: the {kind} of a topic. */
 extern const char *const object_kind_names[OBJECT_KINDS];
 
+/* The kind of one of these names, which is told by its address; OBJECT_KINDS for any other text. */
+static inline enum object_kind objects_kind(const char *name)
+{
+    unsigned kind = 0;
+    while (kind < OBJECT_KINDS && name != object_kind_names[kind]) {
+        kind++;
+    }
+    return (enum object_kind)kind;
+}
+
 /* How the id is made of what stands at the end of the path. */
 enum object_form {
     OBJECT_FORM_STRING,   /* the string is the id */
@@ -41,6 +51,7 @@ struct object_member {
 struct object_rule {
     uint8_t kind;  /* enum object_kind; unused where form is OBJECT_FORM_URI */
     uint8_t form;  /* enum object_form */
+    bool begins;   /* the object's life begins with the event */
     bool ends;     /* the event is the last word on the object */
     bool is_whole; /* the object itself stands there: what holds the path's last member, or, where
                       form is OBJECT_FORM_ENDPOINT, what stands at its end */

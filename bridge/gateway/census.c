@@ -30,7 +30,8 @@ static const struct {
 struct census_node {
     struct census *census;
     unsigned node;
-    unsigned next; /* question to be asked; QUESTIONS: none is under way */
+    bool is_asked; /* a question is under way */
+    unsigned next; /* that one */
     bool is_again;
     struct exchange exchange;
 };
@@ -39,7 +40,7 @@ struct census {
     struct fleet *fleet;
     struct owners *owners;
     struct transport *transport;
-    struct census_node *nodes;
+    struct census_node *nodes; /* CONFIG_SLOTS_MAX, by slot */
 };
 
 int census_create(struct fleet *fleet, struct owners *owners, struct transport *transport,
@@ -49,7 +50,7 @@ int census_create(struct fleet *fleet, struct owners *owners, struct transport *
     if (census == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    census->nodes = calloc(fleet->count, sizeof *census->nodes);
+    census->nodes = calloc(CONFIG_SLOTS_MAX, sizeof *census->nodes);
     if (census->nodes == NULL) {
         free(census);
         return ARIZMQ_ENOMEM;
@@ -57,9 +58,6 @@ int census_create(struct fleet *fleet, struct owners *owners, struct transport *
     census->fleet = fleet;
     census->owners = owners;
     census->transport = transport;
-    for (unsigned i = 0; i < fleet->count; i++) {
-        census->nodes[i] = (struct census_node){.census = census, .node = i, .next = QUESTIONS};
-    }
     *out = census;
     return ARIZMQ_OK;
 }
@@ -89,16 +87,12 @@ static void take_version(struct census_node *asked, const char *text, size_t len
 
 static void on_answer(void *owner, struct exchange_answer *answer);
 
-static void ask_next(struct census_node *asked)
+/* Begins anew where that is wanted. */
+static void end(struct census_node *asked);
+
+static void ask(struct census_node *asked)
 {
     struct census *census = asked->census;
-    if (asked->next == QUESTIONS && asked->is_again) {
-        asked->is_again = false;
-        asked->next = QUESTION_INFO;
-    }
-    if (asked->next == QUESTIONS) {
-        return;
-    }
     enum object_kind kind = questions[asked->next].kind;
     if (kind != OBJECT_KINDS) {
         owners_begin_census(census->owners, asked->node, kind);
@@ -109,7 +103,17 @@ static void ask_next(struct census_node *asked)
         ARIZMQ_OK) {
         log_error("census", "%s: no memory to ask it for its %s",
                   census->fleet->nodes[asked->node].config->name, order.uri);
-        asked->next = QUESTIONS;
+        end(asked);
+    }
+}
+
+static void end(struct census_node *asked)
+{
+    asked->is_asked = asked->is_again;
+    asked->is_again = false;
+    asked->next = QUESTION_INFO;
+    if (asked->is_asked) {
+        ask(asked);
     }
 }
 
@@ -119,10 +123,13 @@ static void on_answer(void *owner, struct exchange_answer *answer)
     struct census *census = asked->census;
     const char *name = census->fleet->nodes[asked->node].config->name;
     enum object_kind kind = questions[asked->next].kind;
+    if (!fleet_has_node(census->fleet, asked->node)) {
+        end(asked); /* it was removed meanwhile */
+        return;
+    }
     if (answer->outcome != EXCHANGE_ANSWERED) {
         log_warning("census", "GET %s: %s", questions[asked->next].uri, answer->error);
-        asked->next = QUESTIONS; /* the other questions would fare no better */
-        ask_next(asked);
+        end(asked); /* the other questions would fare no better */
         return;
     }
     const char *text = zmq_msg_data(answer->body);
@@ -137,17 +144,30 @@ static void on_answer(void *owner, struct exchange_answer *answer)
         owners_end_census(census->owners, asked->node, kind);
         log_debug("census", "%s: %u %s", name, count, questions[asked->next].uri);
     }
-    asked->next++;
-    ask_next(asked);
+    if (++asked->next < QUESTIONS) {
+        ask(asked);
+    } else {
+        end(asked);
+    }
 }
 
 void census_begin(struct census *self, unsigned node)
 {
     struct census_node *asked = &self->nodes[node];
-    if (asked->next != QUESTIONS) {
+    if (asked->is_asked) {
         asked->is_again = true;
         return;
     }
-    asked->next = QUESTION_INFO;
-    ask_next(asked);
+    *asked = (struct census_node){.census = self, .node = node, .is_asked = true};
+    ask(asked);
+}
+
+void census_forget(struct census *self, unsigned node)
+{
+    self->nodes[node].is_again = false;
+}
+
+bool census_is_asking(const struct census *self, unsigned node)
+{
+    return self->nodes[node].is_asked;
 }

@@ -7,6 +7,8 @@
 #ifndef ARIZMQ_GATEWAY_CENSUS_H
 #define ARIZMQ_GATEWAY_CENSUS_H
 
+#include <stdbool.h>
+
 #include "gateway/fleet.h"
 #include "gateway/owners.h"
 #include "gateway/transport.h"
@@ -22,5 +24,10 @@ void census_destroy(struct census **self);
 
 /* The node has come up: asks it. One that is being asked already is asked again afterwards. */
 void census_begin(struct census *self, unsigned node);
+
+/* The node has been removed: it is asked nothing more. A question that is under way goes on, as
+ * census_is_asking() tells; its answer is passed over. */
+void census_forget(struct census *self, unsigned node);
+bool census_is_asking(const struct census *self, unsigned node);
 
 #endif

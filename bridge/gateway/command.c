@@ -24,14 +24,19 @@ static struct span frame_span(zmq_msg_t *frame)
     return (struct span){zmq_msg_data(frame), zmq_msg_size(frame)};
 }
 
-static void refuse_at_once(struct command *command, enum reply_error error, const char *node,
-                           const char *message)
+void command_count_refusal(enum reply_error error)
 {
     if (error == REPLY_BAD_REQUEST || error == REPLY_TOO_LARGE) {
         metrics_add(METRIC_GATEWAY_MALFORMED, 1);
     } else if (error == REPLY_OVERLOADED) {
         metrics_add(METRIC_GATEWAY_OVERLOADED, 1);
     }
+}
+
+static void refuse_at_once(struct command *command, enum reply_error error, const char *node,
+                           const char *message)
+{
+    command_count_refusal(error);
     zmq_msg_t body;
     body_from_error(message, &body);
     struct reply reply = {.source = "bridge",
@@ -40,26 +45,17 @@ static void refuse_at_once(struct command *command, enum reply_error error, cons
                           .content_type = "application/json",
                           .node = node,
                           .error = reply_error_word(error)};
-    command_reply_at_once(command, &reply, &body);
-    zmq_msg_close(&body);
-}
-
-static void answer_own(struct command *command)
-{
-    struct reply reply = {.source = "bridge"};
-    zmq_msg_t body;
-    own_answer(command->commands->own, &command->request, &reply, &body);
-    command_reply_at_once(command, &reply, &body);
+    command_reply_at_once(command, &reply, &body, NULL);
     zmq_msg_close(&body);
 }
 
 static void reply_stored(struct command *command, const struct once_reply *stored)
 {
     metrics_add(METRIC_GATEWAY_REPEATED, 1);
-    command_reply_at_once(command, &stored->reply, stored->body);
+    command_reply_at_once(command, &stored->reply, stored->body, NULL);
 }
 
-static void refuse_overloaded(struct command *command)
+void command_refuse_overloaded(struct command *command)
 {
     char message[COMMAND_MESSAGE_SIZE];
     snprintf(message, sizeof message,
@@ -75,7 +71,7 @@ static void wait_for_original(struct command *command)
     struct command *original = NULL;
     HASH_FIND_STR(commands->by_id, command->request.request_id, original);
     if (commands->count >= commands->config->gateway.max_requests) {
-        refuse_overloaded(command);
+        command_refuse_overloaded(command);
         return;
     }
     if (original == NULL) {
@@ -124,7 +120,8 @@ static bool is_to_be_run(struct command *command)
 static bool fits_request_line(const struct command *command, unsigned node)
 {
     const struct request *request = &command->request;
-    size_t length = strlen(request->method) + strlen(command->commands->config->nodes[node].path) +
+    size_t length = strlen(request->method) +
+                    strlen(command->commands->fleet->nodes[node].config->path) +
                     strlen(request->uri) + strlen(request->query) + sizeof " /? HTTP/1.1\r\n";
     return length <= command->commands->config->gateway.max_request_line_bytes;
 }
@@ -173,6 +170,9 @@ static void run(struct command *command)
     DL_APPEND(commands->first, command);
     commands->count++;
     commands->unanswered++;
+    for (unsigned i = 0; i < command->asks_count; i++) {
+        commands->fleet->nodes[command->asks[i].node].references++;
+    }
     if (command->request.request_id != NULL) {
         HASH_ADD_KEYPTR(hh, commands->by_id, command->request.request_id,
                         strlen(command->request.request_id), command);
@@ -212,7 +212,7 @@ static bool prepare_asks(struct command *command, const struct route *route)
     if (command->asks == NULL) {
         return false;
     }
-    for (unsigned node = 0; node < fleet->count; node++) {
+    for (unsigned node = 0; node < fleet->slots; node++) {
         bool is_asked = command->is_of_all ? fleet_is_up(fleet, node) : node == route->node;
         if (is_asked) {
             command->asks[command->asks_count++] =
@@ -262,7 +262,7 @@ static void route_command(struct command *command)
     struct commands *commands = command->commands;
     if (commands->count >= commands->config->gateway.max_requests) {
         forget(command);
-        refuse_overloaded(command);
+        command_refuse_overloaded(command);
         return;
     }
     if (mentions_read(&command->request, &command->mentions) != ARIZMQ_OK) {
@@ -273,7 +273,7 @@ static void route_command(struct command *command)
     route_find(commands->fleet, commands->owners, &command->request, &command->mentions, &route);
     if (route.verdict == ROUTE_REFUSED) {
         refuse_unsent(command, route.refusal.error,
-                      route.has_node ? commands->config->nodes[route.node].name : NULL,
+                      route.has_node ? commands->fleet->nodes[route.node].config->name : NULL,
                       route.refusal.message);
         return;
     }
@@ -292,7 +292,7 @@ static void take_on(struct command *command)
     } else if (takeover_is_meant(&command->request)) {
         takeover_ask(command->commands->takeover, command);
     } else if (own_is_meant(&command->request)) {
-        answer_own(command);
+        command_ask_own(command);
     } else if (command->commands->is_stopping) {
         refuse_at_once(command, REPLY_STOPPING, NULL, "the bridge is stopping; nothing was sent");
     } else if (is_to_be_run(command)) {

@@ -11,6 +11,7 @@
 #include "gateway/deadlines.h"
 #include "gateway/door.h"
 #include "gateway/fleet.h"
+#include "gateway/history_desk.h"
 #include "gateway/once.h"
 #include "gateway/own.h"
 #include "gateway/owners.h"
@@ -31,6 +32,7 @@ struct commands {
     struct deadlines *deadlines;
     const struct own *own;
     struct takeover *takeover;
+    struct history_desk *desk;
     /* Takes in what the event thread has told so far. Called when a message was taken off the
      * socket, before it is routed: whoever sent it may have seen an event that is told of there. */
     void (*catch_up)(void *owner);

@@ -21,12 +21,13 @@
 
 static const char *node_name(const struct command *command, unsigned node)
 {
-    return command->commands->config->nodes[node].name;
+    return command->commands->fleet->nodes[node].config->name;
 }
 
 /* --- replies */
 
-static void send_reply(struct command *command, const struct reply *reply, zmq_msg_t *body)
+static void send_reply(struct command *command, const struct reply *reply, zmq_msg_t *body,
+                       const struct door_frames *rest)
 {
     struct reply timed = *reply;
     timed.elapsed_ns = clock_monotonic_ns() - command->received_ns;
@@ -36,10 +37,11 @@ static void send_reply(struct command *command, const struct reply *reply, zmq_m
         metrics_add(METRIC_GATEWAY_UNDELIVERABLE, 1);
         return;
     }
-    door_send(command->commands->door, &command->message.path, header, length, body);
+    door_send(command->commands->door, &command->message.path, header, length, body, rest);
 }
 
-void command_reply(struct command *command, const struct reply *reply, zmq_msg_t *body)
+void command_reply(struct command *command, const struct reply *reply, zmq_msg_t *body,
+                   const struct door_frames *rest)
 {
     if (command->is_answered) {
         return;
@@ -47,7 +49,7 @@ void command_reply(struct command *command, const struct reply *reply, zmq_msg_t
     command->is_answered = true;
     command->commands->unanswered--;
     deadlines_cancel(command->commands->deadlines, &command->deadline);
-    send_reply(command, reply, body);
+    send_reply(command, reply, body, rest);
 }
 
 static void free_parts(struct command *command)
@@ -60,9 +62,10 @@ static void free_parts(struct command *command)
     free(command);
 }
 
-void command_reply_at_once(struct command *command, const struct reply *reply, zmq_msg_t *body)
+void command_reply_at_once(struct command *command, const struct reply *reply, zmq_msg_t *body,
+                           const struct door_frames *rest)
 {
-    send_reply(command, reply, body);
+    send_reply(command, reply, body, rest);
     free_parts(command);
 }
 
@@ -79,6 +82,9 @@ void command_free(struct command *command)
         commands->unanswered--;
     }
     commands->count--;
+    for (unsigned i = 0; i < command->asks_count; i++) {
+        commands->fleet->nodes[command->asks[i].node].references--;
+    }
     free_parts(command);
 }
 
@@ -104,12 +110,12 @@ static void settle(struct command *command, const struct reply *reply, zmq_msg_t
     }
     release_claims(command, reply->status_code >= 400 &&
                                 reply->status_code != reply_error_status(REPLY_OUTCOME_UNKNOWN));
-    command_reply(command, reply, body);
+    command_reply(command, reply, body, NULL);
     struct command *waiter = NULL;
     struct command *next = NULL;
     DL_FOREACH_SAFE(command->waiters, waiter, next)
     {
-        command_reply(waiter, reply, body);
+        command_reply(waiter, reply, body, NULL);
         command_free(waiter);
     }
     command->is_settled = true;
@@ -250,8 +256,8 @@ static void answer_of_one(struct command *command, unsigned node, struct exchang
 static void end_of_all(struct command *command)
 {
     const struct fleet *fleet = command->commands->fleet;
-    for (unsigned node = 0; node < fleet->count && !command->has_doubt; node++) {
-        if (!fleet_is_up(fleet, node)) {
+    for (unsigned node = 0; node < fleet->slots && !command->has_doubt; node++) {
+        if (fleet_has_node(fleet, node) && !fleet_is_up(fleet, node)) {
             command->has_doubt = true;
             command->doubt = REPLY_NODE_DOWN;
             command->doubt_node = node;
@@ -345,7 +351,7 @@ static void reply_outcome_unknown(struct command *command)
                           .error = reply_error_word(REPLY_OUTCOME_UNKNOWN)};
     zmq_msg_t body;
     body_from_error(message, &body);
-    command_reply(command, &reply, &body);
+    command_reply(command, &reply, &body, NULL);
     zmq_msg_close(&body);
 }
 
@@ -356,6 +362,15 @@ void command_deadline_passed(struct deadline *deadline)
     if (command->original != NULL) {
         reply_outcome_unknown(command);
         command_free(command);
+        return;
+    }
+    if (command->drop != NULL) {
+        char message[COMMAND_MESSAGE_SIZE];
+        snprintf(message, sizeof message,
+                 "it could not be answered within %" PRIu32 " ms: ask again",
+                 command->request.timeout_ms);
+        command_count_refusal(REPLY_OVERLOADED);
+        command_drop_own(command, REPLY_OVERLOADED, message);
         return;
     }
     unsigned withdrawn = withdraw(command, -1);
@@ -401,6 +416,10 @@ void commands_abort(struct commands *self)
 {
     while (self->first != NULL) {
         struct command *command = self->first;
+        if (command->drop != NULL) {
+            command_drop_own(command, REPLY_STOPPING, "the bridge is stopping; nothing was sent");
+            continue;
+        }
         unsigned withdrawn = withdraw(command, -1);
         command->asks_left = 0; /* so that it is freed, too */
         if (withdrawn == command->asks_count) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What command.c (taking commands on) and command_end.c (answering them) share.
+ * What command.c (taking commands on), command_end.c (answering them) and command_own.c (the
+ * bridge's own resources) share.
  */
 #ifndef ARIZMQ_GATEWAY_COMMAND_PRIVATE_H
 #define ARIZMQ_GATEWAY_COMMAND_PRIVATE_H
@@ -21,6 +22,9 @@ struct command_ask {
     struct exchange exchange;
 };
 
+/* Told that nobody waits for a held command any more. */
+typedef void command_drop(void *owner, struct command *command);
+
 struct command {
     struct commands *commands;
     struct door_message message; /* the way back; request.body is borrowed from its frame */
@@ -28,7 +32,7 @@ struct command {
     struct mentions mentions;
     uint64_t received_ns; /* monotonic */
     struct deadline deadline;
-    uint64_t letter;  /* to the event thread, whose answer it waits for */
+    uint64_t letter;  /* number of the letter to the event thread (takeover.h) that it waits for */
     bool is_answered; /* the client has its reply */
     bool is_settled;  /* so have all that repeated it, and the reply is remembered */
     bool is_of_all;   /* put to every node that is up */
@@ -40,6 +44,8 @@ struct command {
     enum reply_error doubt;
     unsigned doubt_node;
     bool has_doubt;
+    command_drop *drop; /* of those that command_hold() holds; NULL for all others */
+    void *drop_owner;
     struct command *original;    /* this one waits for that one's reply */
     struct command *waiters;     /* utlist: those that wait for this one's */
     struct command *prev, *next; /* of commands->first, or of original->waiters */
@@ -48,8 +54,9 @@ struct command {
 
 enum { COMMAND_MESSAGE_SIZE = 640 };
 
-/* Answers the client, unless it has been answered. */
-void command_reply(struct command *command, const struct reply *reply, zmq_msg_t *body);
+/* Answers the client, unless it has been answered. `rest`: further frames, NULL for none. */
+void command_reply(struct command *command, const struct reply *reply, zmq_msg_t *body,
+                   const struct door_frames *rest);
 
 /* The end, if that has not been already: answers the client and whoever waits for the same,
  * remembers the reply where `is_kept` and the command has a request_id (else forgets that id).
@@ -63,7 +70,29 @@ void command_refuse(struct command *command, enum reply_error error, const char 
                     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* The reply to a command that is not in any list yet, and frees it. */
-void command_reply_at_once(struct command *command, const struct reply *reply, zmq_msg_t *body);
+void command_reply_at_once(struct command *command, const struct reply *reply, zmq_msg_t *body,
+                           const struct door_frames *rest);
+
+/* Counts an error of the bridge's own that a request is answered with before it is run. */
+void command_count_refusal(enum reply_error error);
+
+/* command_reply_at_once() with overloaded: there are gateway.max_requests already. */
+void command_refuse_overloaded(struct command *command);
+
+/* A request for one of the bridge's own resources: answers it now or later. */
+void command_ask_own(struct command *command);
+
+/* Into the lists, until command_answer_own(). `drop` is called with `owner` where the client waits
+ * no longer: its time is over, or the bridge stops. */
+void command_hold(struct command *command, command_drop *drop, void *owner);
+
+/* The answer of one of the bridge's own resources, for a command that is held or in no list yet;
+ * frees it. */
+void command_answer_own(struct command *command, const struct reply *reply, zmq_msg_t *body,
+                        const struct door_frames *rest);
+
+/* Tells `drop` of a held command and answers it with an error; frees it. */
+void command_drop_own(struct command *command, enum reply_error error, const char *message);
 
 /* exchange_done of every ask. */
 void command_ask_done(void *owner, struct exchange_answer *answer);

@@ -25,12 +25,20 @@ struct door {
     zsock_t *socket;
     void *handle; /* the libzmq socket within */
     size_t max_request_bytes;
+    int bound_mark; /* that the socket was bound with */
+    int mark;
     bool is_drained;
+    uintptr_t sent; /* replies, however they ended */
 };
+
+static int mark_of(const struct config_gateway *config)
+{
+    return (int)(config->max_requests + REFUSALS_WAITING_MAX); /* max_requests <= 1000000 */
+}
 
 static int door_bind(struct door *door, const struct config_gateway *config)
 {
-    int mark = (int)(config->max_requests + REFUSALS_WAITING_MAX); /* max_requests <= 1000000 */
+    int mark = mark_of(config);
     int64_t most = (int64_t)config->max_request_bytes * ANSWERED_SIZE_FACTOR;
     door->socket = zsock_new(ZMQ_ROUTER);
     if (door->socket == NULL) {
@@ -69,8 +77,31 @@ int door_create(const struct config_gateway *config, struct door **out, char *er
         return result;
     }
     door->max_request_bytes = config->max_request_bytes;
+    door->bound_mark = mark_of(config);
+    door->mark = door->bound_mark;
     *out = door;
     return ARIZMQ_OK;
+}
+
+static void set_mark(struct door *door)
+{
+    zsock_set_sndhwm(door->socket, door->mark);
+    zsock_set_rcvhwm(door->socket, door->mark);
+}
+
+void door_set_config(struct door *self, const struct config_gateway *config)
+{
+    self->mark = mark_of(config);
+    set_mark(self);
+}
+
+/* libzmq gives the new marks to the clients that are connected; one that connects later gets those
+ * that the socket was bound with. */
+void door_refresh(struct door *self)
+{
+    if (self->mark != self->bound_mark) {
+        set_mark(self);
+    }
 }
 
 void door_destroy(struct door **self, int linger_ms)
@@ -267,9 +298,15 @@ void door_message_release(struct door_message *message)
 
 /* --- sending */
 
-static void free_header(void *header, void *hint)
+/* The number of the reply whose header was freed last in this thread. */
+static _Thread_local uintptr_t freed_here;
+
+/* libzmq's I/O thread frees the header when it has passed it on. The thread that sends does so only
+ * where libzmq drops the reply, because the client goes while it is being handed over; by no other
+ * sign can that be told. */
+static void free_header(void *header, void *number)
 {
-    (void)hint;
+    freed_here = (uintptr_t)number;
     free(header);
 }
 
@@ -298,22 +335,34 @@ static bool send_path(struct door *door, struct door_path *path)
     return is_sent;
 }
 
+static bool send_rest(struct door *door, const struct door_frames *rest)
+{
+    bool is_sent = true;
+    for (size_t i = 0; is_sent && rest != NULL && i < rest->count; i++) {
+        is_sent = send_frame(door, &rest->frame[i], i + 1 < rest->count ? ZMQ_SNDMORE : 0);
+    }
+    return is_sent;
+}
+
 void door_send(struct door *self, struct door_path *path, char *header, size_t length,
-               zmq_msg_t *body)
+               zmq_msg_t *body, const struct door_frames *rest)
 {
     zmq_msg_t first;
     zmq_msg_t last;
+    void *number = (void *)++self->sent;
     self->is_drained = false; /* sending may take the signal of a new message off door_fd() */
     zmq_msg_init(&last);
     /* All memory is had before the first frame goes out: a message that began must be ended. */
     bool is_sent = true;
-    if (zmq_msg_init_data(&first, header, length, free_header, NULL) != 0) {
+    if (zmq_msg_init_data(&first, header, length, free_header, number) != 0) {
         zmq_msg_init(&first);
         free(header);
         is_sent = false;
     }
     is_sent = is_sent && zmq_msg_copy(&last, body) == 0 && send_path(self, path) &&
-              send_frame(self, &first, ZMQ_SNDMORE) && send_frame(self, &last, 0);
+              send_frame(self, &first, ZMQ_SNDMORE) &&
+              send_frame(self, &last, rest != NULL && rest->count > 0 ? ZMQ_SNDMORE : 0) &&
+              send_rest(self, rest) && freed_here != (uintptr_t)number;
     zmq_msg_close(&first);
     zmq_msg_close(&last);
     door_path_release(path);

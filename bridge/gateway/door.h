@@ -56,6 +56,11 @@ struct door_message {
 int door_create(const struct config_gateway *config, struct door **out, char *error,
                 size_t error_size);
 
+/* The marks follow another gateway.max_requests; for clients that connect later, too, where
+ * door_refresh() is called now and then. Nothing else of `config` is looked at. */
+void door_set_config(struct door *self, const struct config_gateway *config);
+void door_refresh(struct door *self);
+
 /* Replies not sent yet get up to `linger_ms`. */
 void door_destroy(struct door **self, int linger_ms);
 
@@ -81,10 +86,18 @@ void door_path_move(struct door_path *to, struct door_path *from);
 void door_message_release(struct door_message *message);
 void door_path_release(struct door_path *path);
 
-/* Sends a reply: header[0..length), which it takes over (malloc()ed), and the body frame, whose
- * content it shares and leaves to the caller. `path` is used up and released. Never waits. A client
- * that is gone, or has stopped reading, gets nothing: counted, METRIC_GATEWAY_UNDELIVERABLE. */
+/* Further frames of a reply, behind the body. They are the caller's; those that were sent are empty
+ * afterwards. */
+struct door_frames {
+    zmq_msg_t *frame;
+    size_t count;
+};
+
+/* Sends a reply: header[0..length), which it takes over (malloc()ed), the body frame, whose content
+ * it shares and leaves to the caller, and `rest`, NULL for none. `path` is used up and released.
+ * Never waits. A client that is gone, or goes meanwhile, or has stopped reading, gets nothing:
+ * counted, METRIC_GATEWAY_UNDELIVERABLE. */
 void door_send(struct door *self, struct door_path *path, char *header, size_t length,
-               zmq_msg_t *body);
+               zmq_msg_t *body, const struct door_frames *rest);
 
 #endif

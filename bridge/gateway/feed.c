@@ -97,7 +97,7 @@ int feed_create(const struct config *config, struct feed **out)
     feed->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int result = feed->fd >= 0 ? queue_create(feed->room, &feed->queue) : ARIZMQ_EIO;
     if (result == ARIZMQ_OK) {
-        feed->events = calloc(config->nodes_count + 1UL, sizeof *feed->events);
+        feed->events = calloc(CONFIG_SLOTS_MAX, sizeof *feed->events);
         result = feed->events != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
     }
     if (result != ARIZMQ_OK) {
@@ -249,11 +249,8 @@ static bool send_object(struct feed *feed, const struct record *record, struct s
 static void tell_object(struct feed *feed, unsigned node, const struct event_object *object,
                         uint64_t second)
 {
-    unsigned kind = 0;
-    while (kind < KINDS_TOLD && object->kind != object_kind_names[kind]) {
-        kind++;
-    }
-    if (kind == KINDS_TOLD) {
+    unsigned kind = objects_kind(object->kind);
+    if (kind >= KINDS_TOLD) {
         return; /* every node may have the same endpoints and devices */
     }
     struct span id = object->part[0];
@@ -321,8 +318,8 @@ void feed_answer(struct feed *self, uint64_t number, char *text, size_t length, 
     }
 }
 
-void feed_hand(struct feed *self, enum feed_thing what, uint64_t number, void *thing,
-               feed_discard *discard)
+int feed_hand(struct feed *self, enum feed_thing what, uint64_t number, void *thing,
+              feed_discard *discard)
 {
     struct thing_record handed = {
         .record = {.what = RECORD_THING, .which = (uint8_t)what},
@@ -331,9 +328,11 @@ void feed_hand(struct feed *self, enum feed_thing what, uint64_t number, void *t
         .discard = discard,
     };
     struct queue_part part = {&handed, sizeof handed};
-    if (self == NULL || send_surely(self, &part, 1) != ARIZMQ_OK) {
+    int result = self != NULL ? send_surely(self, &part, 1) : ARIZMQ_OK;
+    if (self == NULL || result != ARIZMQ_OK) {
         free_cargo(&handed);
     }
+    return result;
 }
 
 /* --- Command thread */

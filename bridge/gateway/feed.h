@@ -30,6 +30,7 @@ enum { FEED_DETAIL_MAX = 255 };
 
 /* What is handed over by pointer. */
 enum feed_thing {
+    FEED_CONFIG,   /* a struct gateway_change (gateway/gateway.h); never NULL */
     FEED_SNAPSHOT, /* a struct snapshot (keep/state.h); NULL: there was no memory for it */
     FEED_TAKEOVER, /* a struct takeover_report (gateway/takeover.h); NULL: the same */
 };
@@ -68,9 +69,9 @@ void feed_answer(struct feed *self, uint64_t number, char *text, size_t length, 
  * belongs to the feed from now on and, once delivered, to the handler. Where it will never be
  * delivered, because there is no memory to hold it back or the feed is destroyed first, the feed
  * calls `discard` for one that is not NULL. What was written to it before is seen by the handler.
- */
-void feed_hand(struct feed *self, enum feed_thing what, uint64_t number, void *thing,
-               feed_discard *discard);
+ * Returns ARIZMQ_OK; or ARIZMQ_ENOMEM where it is discarded at once. */
+int feed_hand(struct feed *self, enum feed_thing what, uint64_t number, void *thing,
+              feed_discard *discard);
 
 /* Hands over what was held back for want of room; to be called now and then, because nothing else
  * need happen after it was. */

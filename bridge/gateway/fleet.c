@@ -13,20 +13,15 @@
 #include "arizmq/error.h"
 #include "base/clock.h"
 
-static int fleet_init_node(struct fleet_node *node, const struct config_node *config,
-                           uint64_t now_ns)
+struct fleet_app *fleet_apps_create(const struct config_node *config)
 {
-    node->config = config;
-    node->since_ns = now_ns;
-    node->apps = calloc(config->apps_count, sizeof *node->apps);
-    if (node->apps == NULL) {
-        return ARIZMQ_ENOMEM;
+    struct fleet_app *apps = calloc(config->apps_count, sizeof *apps);
+    uint64_t now_ns = clock_wall_ns();
+    for (unsigned i = 0; apps != NULL && i < config->apps_count; i++) {
+        apps[i].state = FEED_LINK_DOWN;
+        apps[i].since_ns = now_ns;
     }
-    for (unsigned i = 0; i < config->apps_count; i++) {
-        node->apps[i].state = FEED_LINK_DOWN;
-        node->apps[i].since_ns = now_ns;
-    }
-    return ARIZMQ_OK;
+    return apps;
 }
 
 int fleet_create(const struct config *config, struct fleet **out)
@@ -35,13 +30,15 @@ int fleet_create(const struct config *config, struct fleet **out)
     if (fleet == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    fleet->config = config;
-    fleet->nodes = calloc(config->nodes_count, sizeof *fleet->nodes);
+    fleet->nodes = calloc(CONFIG_SLOTS_MAX, sizeof *fleet->nodes);
     int result = fleet->nodes == NULL ? ARIZMQ_ENOMEM : ARIZMQ_OK;
-    uint64_t now_ns = clock_wall_ns();
     for (unsigned i = 0; result == ARIZMQ_OK && i < config->nodes_count; i++) {
-        result = fleet_init_node(&fleet->nodes[i], &config->nodes[i], now_ns);
-        fleet->count += result == ARIZMQ_OK;
+        struct fleet_app *apps = fleet_apps_create(&config->nodes[i]);
+        if (apps == NULL) {
+            result = ARIZMQ_ENOMEM;
+        } else {
+            fleet_add(fleet, i, &config->nodes[i], apps);
+        }
     }
     if (result != ARIZMQ_OK) {
         fleet_destroy(&fleet);
@@ -56,19 +53,107 @@ void fleet_destroy(struct fleet **self)
     if (*self == NULL) {
         return;
     }
-    for (unsigned i = 0; i < (*self)->count; i++) {
-        free((*self)->nodes[i].apps);
-        free((*self)->nodes[i].version);
+    for (unsigned i = 0; i < (*self)->slots; i++) {
+        fleet_clear(*self, i);
     }
     free((*self)->nodes);
     free(*self);
     *self = NULL;
 }
 
+/* --- nodes that come and go */
+
+void fleet_add(struct fleet *self, unsigned slot, const struct config_node *config,
+               struct fleet_app *apps)
+{
+    assert(slot < CONFIG_SLOTS_MAX && !self->nodes[slot].is_there);
+    struct fleet_node *node = &self->nodes[slot];
+    config_node_release(&node->config);
+    free(node->apps);
+    node->config = config_node_hold(config);
+    node->apps = apps;
+    node->is_there = true;
+    node->since_ns = clock_wall_ns();
+    self->slots = slot >= self->slots ? slot + 1 : self->slots;
+    self->count++;
+}
+
+void fleet_remove(struct fleet *self, unsigned slot)
+{
+    assert(fleet_has_node(self, slot));
+    struct fleet_node *node = &self->nodes[slot];
+    self->up -= fleet_is_up(self, slot);
+    self->count--;
+    node->is_there = false;
+    node->apps_up = 0;
+    node->apps_reachable = 0;
+}
+
+void fleet_clear(struct fleet *self, unsigned slot)
+{
+    struct fleet_node *node = &self->nodes[slot];
+    config_node_release(&node->config);
+    free(node->apps);
+    free(node->version);
+    *node = (struct fleet_node){0};
+}
+
+/* The states go with the names. */
+static void fleet_carry_over(const struct fleet_node *node, const struct config_node *config,
+                             struct fleet_app *apps)
+{
+    for (unsigned i = 0; i < config->apps_count; i++) {
+        for (unsigned k = 0; k < node->config->apps_count; k++) {
+            if (strcmp(config->apps[i], node->config->apps[k]) == 0) {
+                apps[i] = node->apps[k];
+            }
+        }
+    }
+}
+
+static void fleet_count_apps(struct fleet_node *node)
+{
+    node->apps_up = 0;
+    node->apps_reachable = 0;
+    for (unsigned i = 0; i < node->config->apps_count; i++) {
+        node->apps_up += node->apps[i].state == FEED_LINK_UP;
+        node->apps_reachable += node->apps[i].state != FEED_LINK_DOWN;
+    }
+}
+
+bool fleet_change(struct fleet *self, unsigned slot, const struct config_node *config,
+                  struct fleet_app *apps)
+{
+    assert(fleet_has_node(self, slot));
+    struct fleet_node *node = &self->nodes[slot];
+    bool was_up = fleet_is_up(self, slot);
+    if (apps != NULL) {
+        fleet_carry_over(node, config, apps);
+        free(node->apps);
+        node->apps = apps;
+    }
+    config_node_release(&node->config);
+    node->config = config_node_hold(config);
+    fleet_count_apps(node);
+    bool goes_down = was_up && !fleet_is_up(self, slot);
+    if (goes_down) {
+        node->since_ns = clock_wall_ns();
+        self->up--;
+    }
+    return goes_down;
+}
+
+bool fleet_has_node(const struct fleet *self, unsigned slot)
+{
+    return slot < self->slots && self->nodes[slot].is_there;
+}
+
+/* --- what is asked */
+
 int fleet_find(const struct fleet *self, const char *name)
 {
-    for (unsigned i = 0; i < self->count; i++) {
-        if (strcmp(self->nodes[i].config->name, name) == 0) {
+    for (unsigned i = 0; i < self->slots; i++) {
+        if (self->nodes[i].is_there && strcmp(self->nodes[i].config->name, name) == 0) {
             return (int)i;
         }
     }
@@ -77,16 +162,16 @@ int fleet_find(const struct fleet *self, const char *name)
 
 bool fleet_is_up(const struct fleet *self, unsigned node)
 {
-    assert(node < self->count);
+    assert(node < self->slots);
     return self->nodes[node].apps_reachable > 0;
 }
 
 /* The application's index in that node's apps, or -1. */
 static int fleet_find_app(const struct fleet *self, unsigned node, const char *app)
 {
-    assert(node < self->count);
+    assert(node < self->slots);
     const struct config_node *config = self->nodes[node].config;
-    for (unsigned i = 0; i < config->apps_count; i++) {
+    for (unsigned i = 0; fleet_has_node(self, node) && i < config->apps_count; i++) {
         if (strcmp(config->apps[i], app) == 0) {
             return (int)i;
         }
@@ -122,7 +207,10 @@ static void fleet_keep_error(struct fleet_app *app, const char *detail)
 bool fleet_set_link(struct fleet *self, unsigned node, unsigned app, enum feed_link state,
                     const char *detail)
 {
-    assert(node < self->count && app < self->nodes[node].config->apps_count);
+    if (!fleet_has_node(self, node)) {
+        return false;
+    }
+    assert(app < self->nodes[node].config->apps_count);
     struct fleet_node *changed = &self->nodes[node];
     struct fleet_app *link = &changed->apps[app];
     uint64_t now_ns = clock_wall_ns();
@@ -155,8 +243,11 @@ void fleet_measure(struct fleet *self, const struct feed *feed, uint64_t elapsed
         return; /* no time, no rate: what is new counts for the next time */
     }
     double elapsed_s = (double)elapsed_ms / 1000.0;
-    for (unsigned i = 0; i < self->count; i++) {
+    for (unsigned i = 0; i < self->slots; i++) {
         struct fleet_node *node = &self->nodes[i];
+        if (node->config == NULL) {
+            continue;
+        }
         uint64_t events = feed_events(feed, i);
         node->events_per_s = (double)(events - node->events_seen) / elapsed_s;
         node->commands_per_s = (double)(node->commands - node->commands_seen) / elapsed_s;

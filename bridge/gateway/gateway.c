@@ -5,11 +5,9 @@
  * but the next turn; the order of its steps is what makes an object known before a request names it
  * (feed.h).
  */
-#include "gateway/gateway.h"
+#include "gateway/gateway_private.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +17,6 @@
 
 #include "arizmq/error.h"
 #include "base/clock.h"
-#include "gateway/census.h"
-#include "gateway/command.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 
@@ -28,33 +24,8 @@ enum {
     TURN_EVENTS_MAX = 128,  /* of epoll, in one turn */
     TURN_REQUESTS_MAX = 64, /* taken off the socket before the nodes are served again */
     MEASURE_EVERY_MS = 1000,
-    ENDED_SHARE = 8, /* of the objects remembered, one in so many may have ended */
-    LINGER_MS = 500, /* for replies on their way when the thread ends */
-};
-
-struct gateway {
-    const struct config *config;
-    struct feed *feed;
-    struct post *post;
-    int epoll_fd;
-    int stop_fd; /* eventfd */
-    int door_fd;
-    _Atomic bool is_stopping;
-    _Atomic bool is_stopped;
-    _Atomic uint64_t stop_by_ms;
-    bool is_started;
-    pthread_t thread;
-    uint64_t measured_ms;
-    struct door *door;
-    struct fleet *fleet;
-    struct owners *owners;
-    struct once *once;
-    struct deadlines *deadlines;
-    struct transport transport;
-    struct census *census;
-    struct own own;
-    struct takeover takeover;
-    struct commands commands;
+    TRIMMED_MAX = 50000, /* objects, each second, where their bound has become smaller */
+    LINGER_MS = 500,     /* for replies on their way when the thread ends */
 };
 
 /* --- what the event thread tells */
@@ -74,6 +45,9 @@ static void on_link(void *owner, unsigned node, unsigned application, enum feed_
                     const char *detail)
 {
     struct gateway *gateway = owner;
+    if (!fleet_has_node(gateway->fleet, node)) {
+        return; /* it was removed, and its links are being closed */
+    }
     bool was_up = fleet_is_up(gateway->fleet, node);
     if (fleet_set_link(gateway->fleet, node, application, state, detail)) {
         census_begin(gateway->census, node);
@@ -91,7 +65,9 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
 static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *thing)
 {
     struct gateway *gateway = owner;
-    if (what == FEED_TAKEOVER) {
+    if (what == FEED_CONFIG) {
+        gateway_take_change(gateway, thing);
+    } else if (what == FEED_TAKEOVER) {
         takeover_answer(&gateway->takeover, number, thing);
     }
 }
@@ -114,6 +90,8 @@ static void measure(struct gateway *gateway, uint64_t now_ms)
     }
     fleet_measure(gateway->fleet, gateway->feed, now_ms - gateway->measured_ms);
     once_expire(gateway->once, now_ms);
+    owners_trim(gateway->owners, TRIMMED_MAX);
+    door_refresh(gateway->door);
     gateway->measured_ms = now_ms;
     metrics_set(METRIC_OWNERS, owners_count(gateway->owners));
     metrics_set(METRIC_ONCE_REQUESTS, once_count(gateway->once));
@@ -129,10 +107,18 @@ static int earlier(int a_ms, int b_ms)
 /* Milliseconds until the next turn is due, if nothing happens before. */
 static int wait_ms(struct gateway *gateway)
 {
+    if (history_desk_is_busy(gateway->desk)) {
+        return 0;
+    }
     int wait = earlier(http_wait_ms(gateway->transport.http),
                        deadlines_wait_ms(gateway->deadlines, clock_monotonic_ms()));
     wait = earlier(wait, over_ws_wait_ms(gateway->transport.over_ws));
     return earlier(wait, MEASURE_EVERY_MS);
+}
+
+static bool is_source(const struct gateway *gateway, int fd)
+{
+    return gateway->source != NULL && gateway->source->fd == fd;
 }
 
 static void turn(struct gateway *gateway)
@@ -146,6 +132,8 @@ static void turn(struct gateway *gateway)
         int fd = events[i].data.fd;
         if (fd == gateway->door_fd) {
             has_requests = true;
+        } else if (is_source(gateway, fd)) {
+            gateway->source->collect(gateway->source->owner, gateway->desk);
         } else if (fd != feed_fd(gateway->feed) && fd != gateway->stop_fd) {
             http_ready(gateway->transport.http, fd, events[i].events);
         }
@@ -156,8 +144,10 @@ static void turn(struct gateway *gateway)
     }
     over_ws_turn(gateway->transport.over_ws);
     http_turn(gateway->transport.http);
+    history_desk_turn(gateway->desk);
     uint64_t now_ms = clock_monotonic_ms();
     deadlines_turn(gateway->deadlines, now_ms);
+    gateway_change_turn(gateway);
     measure(gateway, now_ms);
 }
 
@@ -185,7 +175,6 @@ static void *run(void *argument)
     while (!is_over(gateway)) {
         turn(gateway);
     }
-    takeover_abort(&gateway->takeover);
     commands_abort(&gateway->commands);
     door_destroy(&gateway->door, LINGER_MS);
     atomic_store(&gateway->is_stopped, true);
@@ -206,7 +195,7 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
     int result = fleet_create(config, &gateway->fleet);
     if (result == ARIZMQ_OK) {
         uint32_t max_objects = config->gateway.max_objects;
-        result = owners_create(max_objects, max_objects / ENDED_SHARE + 1, config->nodes_count,
+        result = owners_create(max_objects, max_objects / GATEWAY_ENDED_SHARE + 1, CONFIG_SLOTS_MAX,
                                &gateway->owners);
     }
     if (result == ARIZMQ_OK) {
@@ -227,6 +216,10 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
         result =
             census_create(gateway->fleet, gateway->owners, &gateway->transport, &gateway->census);
     }
+    if (result == ARIZMQ_OK) {
+        result = history_desk_create(&config->history, gateway->history, gateway->source,
+                                     &gateway->desk);
+    }
     return result != ARIZMQ_OK ? result
                                : door_create(&config->gateway, &gateway->door, error, error_size);
 }
@@ -242,8 +235,7 @@ static int create_loop(struct gateway *gateway, char *error, size_t error_size)
     return ARIZMQ_OK;
 }
 
-/* The configured bounds stand among the metrics, beside what they bound. */
-static void show_bounds(const struct config_gateway *config)
+void gateway_show_bounds(const struct config_gateway *config)
 {
     metrics_set(METRIC_GATEWAY_MAX_REQUESTS, config->max_requests);
     metrics_set(METRIC_GATEWAY_MAX_REQUESTS_PER_NODE, config->max_requests_per_node);
@@ -259,16 +251,18 @@ static void show_bounds(const struct config_gateway *config)
     metrics_set(METRIC_ONCE_WINDOW_MS, config->once_window_ms);
 }
 
-static void connect_parts(struct gateway *gateway, uint64_t epoch)
+static void connect_parts(struct gateway *gateway)
 {
     gateway->transport.config = gateway->config;
     gateway->own = (struct own){.config = gateway->config,
                                 .fleet = gateway->fleet,
                                 .owners = gateway->owners,
                                 .transport = &gateway->transport,
-                                .epoch = epoch};
-    gateway->takeover =
-        (struct takeover){.config = gateway->config, .post = gateway->post, .epoch = epoch};
+                                .history = gateway->history};
+    gateway->takeover = (struct takeover){.config = gateway->config,
+                                          .post = gateway->post,
+                                          .commands = &gateway->commands,
+                                          .epoch = history_epoch(gateway->history)};
     gateway->commands = (struct commands){.config = gateway->config,
                                           .door = gateway->door,
                                           .fleet = gateway->fleet,
@@ -278,24 +272,28 @@ static void connect_parts(struct gateway *gateway, uint64_t epoch)
                                           .deadlines = gateway->deadlines,
                                           .own = &gateway->own,
                                           .takeover = &gateway->takeover,
+                                          .desk = gateway->desk,
                                           .catch_up = catch_up,
                                           .owner = gateway};
     gateway->door_fd = door_fd(gateway->door);
     gateway->measured_ms = clock_monotonic_ms();
-    show_bounds(&gateway->config->gateway);
+    gateway_show_bounds(&gateway->config->gateway);
 }
 
 int gateway_create(const struct config *config, struct feed *feed, struct post *post,
-                   uint64_t epoch, struct gateway **out, char *error, size_t error_size)
+                   struct history *history, const struct history_source *source,
+                   struct gateway **out, char *error, size_t error_size)
 {
     snprintf(error, error_size, "no memory for the gateway");
     struct gateway *gateway = calloc(1, sizeof *gateway);
     if (gateway == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    gateway->config = config;
+    gateway->config = config_hold(config);
     gateway->feed = feed;
     gateway->post = post;
+    gateway->history = history;
+    gateway->source = source;
     gateway->epoll_fd = -1;
     gateway->stop_fd = -1;
     int result = create_loop(gateway, error, error_size);
@@ -304,6 +302,7 @@ int gateway_create(const struct config *config, struct feed *feed, struct post *
     }
     if (result == ARIZMQ_OK && (watch(gateway, gateway->stop_fd) != ARIZMQ_OK ||
                                 watch(gateway, feed_fd(feed)) != ARIZMQ_OK ||
+                                (source != NULL && watch(gateway, source->fd) != ARIZMQ_OK) ||
                                 watch(gateway, door_fd(gateway->door)) != ARIZMQ_OK)) {
         snprintf(error, error_size, "the gateway's loop: %s", strerror(errno));
         result = ARIZMQ_EIO;
@@ -312,7 +311,7 @@ int gateway_create(const struct config *config, struct feed *feed, struct post *
         gateway_destroy(&gateway);
         return result;
     }
-    connect_parts(gateway, epoch);
+    connect_parts(gateway);
     log_info("gateway_bound", "commands are taken on %s", door_endpoint(gateway->door));
     *out = gateway;
     return ARIZMQ_OK;
@@ -357,10 +356,12 @@ void gateway_destroy(struct gateway **self)
     over_ws_destroy(&gateway->transport.over_ws);
     http_destroy(&gateway->transport.http);
     census_destroy(&gateway->census);
+    history_desk_destroy(&gateway->desk);
     deadlines_destroy(&gateway->deadlines);
     once_destroy(&gateway->once);
     owners_destroy(&gateway->owners);
     fleet_destroy(&gateway->fleet);
+    config_release(&gateway->config);
     if (gateway->stop_fd >= 0) {
         close(gateway->stop_fd);
     }

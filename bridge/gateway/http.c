@@ -24,17 +24,16 @@ int http_create(const struct config *config, int epoll_fd, struct http **out, ch
     if (http == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        free(http);
-        return ARIZMQ_ENOMEM;
-    }
-    http->config = config;
+    http->config = config_hold(config);
     http->epoll_fd = epoll_fd;
-    http->nodes = calloc(config->nodes_count, sizeof *http->nodes);
+    http->nodes = calloc(CONFIG_SLOTS_MAX, sizeof(struct http_node *));
     int result = http->nodes != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
-    while (result == ARIZMQ_OK && http->nodes_count < config->nodes_count) {
-        unsigned i = http->nodes_count++;
-        result = http_node_init(&http->nodes[i], http, &config->nodes[i], error, error_size);
+    for (unsigned i = 0; result == ARIZMQ_OK && i < config->nodes_count; i++) {
+        struct http_node *node = NULL;
+        result = http_node_create(http, &config->nodes[i], &node, error, error_size);
+        if (result == ARIZMQ_OK) {
+            http_set_node(http, i, node);
+        }
     }
     if (result != ARIZMQ_OK) {
         http_destroy(&http);
@@ -50,20 +49,25 @@ void http_destroy(struct http **self)
     if (http == NULL) {
         return;
     }
-    for (unsigned i = 0; i < http->nodes_count; i++) {
-        http_node_deinit(&http->nodes[i]);
+    for (unsigned i = 0; i < http->slots; i++) {
+        http_node_destroy(&http->nodes[i]);
+    }
+    while (http->replaced != NULL) {
+        struct http_node *node = http->replaced;
+        DL_DELETE(http->replaced, node);
+        http_node_destroy(&node);
     }
     free(http->nodes);
     free(http->sockets);
+    config_release(&http->config);
     free(http);
-    curl_global_cleanup();
     *self = NULL;
 }
 
 int http_send(struct http *self, const struct exchange_order *order, exchange_done *done,
               void *owner, struct http_request **out)
 {
-    assert(order->node < self->nodes_count);
+    assert(order->node < self->slots && self->nodes[order->node] != NULL);
     struct http_request *request = calloc(1, sizeof *request);
     if (request == NULL) {
         return ARIZMQ_ENOMEM;
@@ -71,14 +75,14 @@ int http_send(struct http *self, const struct exchange_order *order, exchange_do
     request->order = *order;
     request->done = done;
     request->owner = owner;
-    request->node = &self->nodes[order->node];
+    request->node = self->nodes[order->node];
     DL_APPEND(request->node->queue, request);
     request->node->queued++;
     *out = request;
     return ARIZMQ_OK;
 }
 
-static void unqueue(struct http_request *request)
+void http_unqueue(struct http_request *request)
 {
     DL_DELETE(request->node->queue, request);
     request->node->queued--;
@@ -93,7 +97,7 @@ bool http_withdraw(struct http *self, struct http_request **request)
     if ((*request)->handle != NULL) {
         http_request_detach(*request); /* it was connecting */
     } else {
-        unqueue(*request);
+        http_unqueue(*request);
     }
     http_request_free(*request);
     *request = NULL;
@@ -175,7 +179,7 @@ static void start_queued(struct http_node *node)
         bool is_out_of_memory = false;
         struct http_handle *handle = http_node_take_handle(node, &is_out_of_memory);
         assert(handle != NULL || is_out_of_memory); /* there is one for each connection */
-        unqueue(request);
+        http_unqueue(request);
         if (handle == NULL) {
             http_request_fail(request, EXCHANGE_NOT_SENT, "there is no memory for it");
             continue;
@@ -184,18 +188,34 @@ static void start_queued(struct http_node *node)
     }
 }
 
+static void turn_node(struct http_node *node, uint64_t now_ms)
+{
+    run_timer(node, now_ms);
+    end_finished(node);
+    end_late(node, now_ms);
+    do { /* what was started is sent in the same turn, unless it has to connect */
+        start_queued(node);
+        run_timer(node, now_ms);
+    } while (may_start(node));
+}
+
 void http_turn(struct http *self)
 {
     uint64_t now_ms = clock_monotonic_ms();
-    for (unsigned i = 0; i < self->nodes_count; i++) {
-        struct http_node *node = &self->nodes[i];
-        run_timer(node, now_ms);
-        end_finished(node);
-        end_late(node, now_ms);
-        do { /* what was started is sent in the same turn, unless it has to connect */
-            start_queued(node);
-            run_timer(node, now_ms);
-        } while (may_start(node));
+    for (unsigned i = 0; i < self->slots; i++) {
+        if (self->nodes[i] != NULL) {
+            turn_node(self->nodes[i], now_ms);
+        }
+    }
+    struct http_node *node = NULL;
+    struct http_node *next = NULL;
+    DL_FOREACH_SAFE(self->replaced, node, next)
+    {
+        turn_node(node, now_ms);
+        if (node->under_way == 0) {
+            DL_DELETE(self->replaced, node);
+            http_node_destroy(&node);
+        }
     }
 }
 
@@ -207,32 +227,46 @@ static int sooner(int one, uint64_t at_ms, uint64_t now_ms)
                                               : one;
 }
 
+static int wait_for(const struct http_node *node, int wait_ms, uint64_t now_ms)
+{
+    if (may_start(node) || node->has_finished) {
+        return 0;
+    }
+    if (node->has_timer) {
+        wait_ms = sooner(wait_ms, node->timer_ms, now_ms);
+    }
+    if (node->sent != NULL) {
+        uint32_t timeout_ms = node->http->config->gateway.answer_timeout_ms;
+        wait_ms = sooner(wait_ms, node->sent->sent_ms + timeout_ms, now_ms);
+    }
+    return wait_ms;
+}
+
 int http_wait_ms(const struct http *self)
 {
     uint64_t now_ms = clock_monotonic_ms();
-    uint32_t timeout_ms = self->config->gateway.answer_timeout_ms;
     int wait_ms = -1;
-    for (unsigned i = 0; i < self->nodes_count; i++) {
-        const struct http_node *node = &self->nodes[i];
-        if (may_start(node) || node->has_finished) {
-            return 0;
+    for (unsigned i = 0; i < self->slots && wait_ms != 0; i++) {
+        if (self->nodes[i] != NULL) {
+            wait_ms = wait_for(self->nodes[i], wait_ms, now_ms);
         }
-        if (node->has_timer) {
-            wait_ms = sooner(wait_ms, node->timer_ms, now_ms);
-        }
-        if (node->sent != NULL) {
-            wait_ms = sooner(wait_ms, node->sent->sent_ms + timeout_ms, now_ms);
-        }
+    }
+    const struct http_node *node = NULL;
+    DL_FOREACH(self->replaced, node)
+    {
+        wait_ms = wait_for(node, wait_ms, now_ms);
     }
     return wait_ms;
 }
 
 unsigned http_queued(const struct http *self, unsigned node)
 {
-    return self->nodes[node].queued + self->nodes[node].under_way - self->nodes[node].on_wire;
+    const struct http_node *asked = node < self->slots ? self->nodes[node] : NULL;
+    return asked != NULL ? asked->queued + asked->under_way - asked->on_wire : 0;
 }
 
 unsigned http_sent(const struct http *self, unsigned node)
 {
-    return self->nodes[node].on_wire;
+    const struct http_node *asked = node < self->slots ? self->nodes[node] : NULL;
+    return asked != NULL ? asked->on_wire : 0;
 }

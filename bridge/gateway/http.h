@@ -13,10 +13,11 @@
 #include "ops/config.h"
 
 struct http;
+struct http_node;
 struct http_request;
 
 /* Sockets are put into and taken out of `epoll_fd` with their descriptor as data.fd. `config` is
- * borrowed. Returns ARIZMQ_OK or ARIZMQ_ENOMEM; ARIZMQ_EINVALID with one line in error[error_size]
+ * held. Returns ARIZMQ_OK or ARIZMQ_ENOMEM; ARIZMQ_EINVALID with one line in error[error_size]
  * where a node's TLS files cannot be used. */
 int http_create(const struct config *config, int epoll_fd, struct http **out, char *error,
                 size_t error_size);
@@ -50,7 +51,33 @@ void http_turn(struct http *self);
 /* Milliseconds until http_turn() must be called though nothing happened; -1: none. */
 int http_wait_ms(const struct http *self);
 
-/* For arizmq/nodes and metrics. */
+/* --- nodes that come, change and go */
+
+/* What a node needs, to be handed to http_set_node(); any thread may make it. Returns ARIZMQ_OK; or
+ * ARIZMQ_ENOMEM or ARIZMQ_EINVALID with one line in error[error_size]. */
+int http_node_create(struct http *http, const struct config_node *config, struct http_node **out,
+                     char *error, size_t error_size);
+
+/* Requests under way are dropped; nobody is told. NULL is fine. */
+void http_node_destroy(struct http_node **self);
+
+/* From now on requests for the slot go over `node`, which is taken over. What has been sent over
+ * the one that was there before ends there, and its connections with it; what was not, goes over
+ * the new one. */
+void http_set_node(struct http *self, unsigned slot, struct http_node *node);
+
+/* The node in that slot goes on with other times and numbers: all but what says where it is and how
+ * to be let in. */
+void http_change_node(struct http *self, unsigned slot, const struct config_node *config);
+
+/* The slot has no node any more; its requests are over. */
+void http_clear_node(struct http *self, unsigned slot);
+
+/* Other bounds; `config` is held in place of the one before. */
+void http_set_config(struct http *self, const struct config *config);
+
+/* --- for arizmq/nodes and metrics; 0 where the slot has no node */
+
 unsigned http_queued(const struct http *self, unsigned node);
 unsigned http_sent(const struct http *self, unsigned node); /* requests on the wire now */
 

@@ -122,18 +122,23 @@ static int set_timer(CURLM *multi, long timeout_ms, void *owner)
     return 0;
 }
 
+bool http_node_set_connections(struct http_node *node)
+{
+    long connections = (long)node->config->rest_connections;
+    return curl_multi_setopt(node->multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK &&
+           curl_multi_setopt(node->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) == CURLM_OK;
+}
+
 static int create_multi(struct http_node *node)
 {
     node->multi = curl_multi_init();
     if (node->multi == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    long connections = (long)node->config->rest_connections;
     CURLM *multi = node->multi;
     bool is_set =
+        http_node_set_connections(node) &&
         curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK &&
-        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK &&
-        curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) == CURLM_OK &&
         curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, http_socket_watch) == CURLM_OK &&
         curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, node) == CURLM_OK &&
         curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer) == CURLM_OK &&
@@ -141,11 +146,17 @@ static int create_multi(struct http_node *node)
     return is_set ? ARIZMQ_OK : ARIZMQ_ENOMEM;
 }
 
-int http_node_init(struct http_node *node, struct http *http, const struct config_node *config,
-                   char *error, size_t error_size)
+int http_node_create(struct http *http, const struct config_node *config, struct http_node **out,
+                     char *error, size_t error_size)
 {
+    snprintf(error, error_size, "node %s: no memory for its HTTP connections", config->name);
+    struct http_node *node = calloc(1, sizeof *node);
+    if (node == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(node);
+        return ARIZMQ_ENOMEM;
+    }
     node->http = http;
-    node->config = config;
+    node->config = config_node_hold(config);
     int result = config->use_tls ? check_tls(config, error, error_size) : ARIZMQ_OK;
     if (result == ARIZMQ_OK) {
         result = parse_url(node, error, error_size);
@@ -157,11 +168,12 @@ int http_node_init(struct http_node *node, struct http *http, const struct confi
         chain_headers(node);
         result = create_multi(node);
     }
-    if (result == ARIZMQ_OK) {
-        node->handles = calloc(config->rest_connections, sizeof *node->handles);
-        result = node->handles != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
+    if (result != ARIZMQ_OK) {
+        http_node_destroy(&node);
+        return result;
     }
-    return result;
+    *out = node;
+    return ARIZMQ_OK;
 }
 
 static void destroy_handle(struct http_handle *handle)
@@ -171,8 +183,13 @@ static void destroy_handle(struct http_handle *handle)
     free(handle);
 }
 
-void http_node_deinit(struct http_node *node)
+void http_node_destroy(struct http_node **self)
 {
+    struct http_node *node = *self;
+    *self = NULL;
+    if (node == NULL) {
+        return;
+    }
     for (unsigned i = 0; i < node->handles_count; i++) {
         struct http_handle *handle = node->handles[i];
         if (handle->request != NULL) {
@@ -187,9 +204,11 @@ void http_node_deinit(struct http_node *node)
         http_request_free(node->queue);
         node->queue = next;
     }
-    free(node->handles);
     free(node->authorization);
     curl_url_cleanup(node->url);
+    config_node_release(&node->config);
+    free(node);
+    curl_global_cleanup(); /* curl counts: one that is never put to use may outlive the others */
 }
 
 static bool set_tls(CURL *easy, const struct config_tls *tls)
@@ -221,7 +240,6 @@ static bool set_protocol(CURL *easy, const struct http_node *node)
         {CURLOPT_FOLLOWLOCATION, 0},
         {CURLOPT_NETRC, CURL_NETRC_IGNORED},
         {CURLOPT_TCP_NODELAY, 1},
-        {CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms},
         {CURLOPT_MAXAGE_CONN, HTTP_IDLE_MAX_S},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -278,7 +296,7 @@ struct http_handle *http_node_take_handle(struct http_node *node, bool *is_out_o
         node->free_handles = handle->next_free;
         return handle;
     }
-    if (node->handles_count == node->config->rest_connections) {
+    if (node->handles_count >= node->config->rest_connections) {
         return NULL;
     }
     handle = create_handle(node);

@@ -5,7 +5,7 @@
  * Each node has a curl multi of its own, so that its connections are counted by themselves, though
  * two nodes may have the same host and port. http.c queues and starts, http_request.c is one
  * request from curl's options to its outcome, http_node.c what is constant for a node,
- * http_socket.c curl's sockets in epoll.
+ * http_socket.c curl's sockets in epoll, http_change.c nodes that come, change and go.
  */
 #ifndef ARIZMQ_GATEWAY_HTTP_PRIVATE_H
 #define ARIZMQ_GATEWAY_HTTP_PRIVATE_H
@@ -21,6 +21,7 @@ enum {
     HTTP_IDLE_MAX_S = 12, /* curl cuts the fraction off; Asterisk closes after 15.0 s */
     HTTP_REASON_SIZE = 256,
     HTTP_ERROR_SIZE = 512,
+    HTTP_CONNECTIONS_MAX = 90, /* the most that nodes[].rest_connections may be */
 };
 
 /* By descriptor. A connection stays in epoll while it is idle, which spares two calls for each
@@ -70,12 +71,12 @@ enum { HTTP_HEADERS_COUNT = 4 };
 
 struct http_node {
     struct http *http;
-    const struct config_node *config;
+    const struct config_node *config; /* held */
     CURLM *multi;
     CURLU *url;          /* "http://[::1]:8088/" */
     char *authorization; /* whole line */
     struct curl_slist headers[HTTP_HEADERS_COUNT];
-    struct http_handle **handles; /* room for config->rest_connections */
+    struct http_handle *handles[HTTP_CONNECTIONS_MAX];
     unsigned handles_count;
     struct http_handle *free_handles; /* the last used first */
     struct http_request *queue;       /* utlist, the oldest first */
@@ -86,14 +87,16 @@ struct http_node {
     unsigned connections; /* open: being made, in use, idle */
     bool has_finished;    /* some may be over and not told yet */
     bool has_timer;
-    uint64_t timer_ms; /* monotonic: when curl wants to be called */
+    uint64_t timer_ms;             /* monotonic: when curl wants to be called */
+    struct http_node *prev, *next; /* utlist, of http->replaced */
 };
 
 struct http {
-    const struct config *config;
+    const struct config *config; /* held */
     int epoll_fd;
-    struct http_node *nodes;
-    unsigned nodes_count;
+    struct http_node **nodes;   /* CONFIG_SLOTS_MAX, by slot; NULL: there is none */
+    unsigned slots;             /* of these that may be in use */
+    struct http_node *replaced; /* utlist: others stand in their places, they end what they began */
     struct http_socket *sockets; /* by descriptor */
     size_t sockets_count;
 };
@@ -111,13 +114,13 @@ int http_socket_watch(CURL *easy, curl_socket_t fd, int what, void *node, void *
 curl_socket_t http_socket_open(void *handle, curlsocktype purpose, struct curl_sockaddr *address);
 int http_socket_close(void *node, curl_socket_t fd);
 
-/* --- http_node.c */
+/* Takes a request that is not on a handle out of its node's queue. */
+void http_unqueue(struct http_request *request);
 
-/* Writes one line into error[error_size] where it returns ARIZMQ_EINVALID. http_node_deinit() is to
- * be called in either case. */
-int http_node_init(struct http_node *node, struct http *http, const struct config_node *config,
-                   char *error, size_t error_size);
-void http_node_deinit(struct http_node *node);
+/* --- http_node.c; http_node_create() and http_node_destroy() are in http.h */
+
+/* Tells curl how many connections there may be. False without memory. */
+bool http_node_set_connections(struct http_node *node);
 
 /* A free handle, or a new one; NULL: all are in use, or there is no memory, which *is_out_of_memory
  * tells. */

@@ -161,6 +161,10 @@ int http_request_prepare(struct http_handle *handle, struct http_request *reques
     handle->error[0] = '\0';
     CURLcode code = curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT, 0L);
     if (code == CURLE_OK) {
+        code = curl_easy_setopt(handle->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                                (long)handle->node->config->connect_timeout_ms);
+    }
+    if (code == CURLE_OK) {
         code = set_method(handle, &request->order);
     }
     if (code == CURLE_OK) {

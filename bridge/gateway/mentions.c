@@ -16,6 +16,7 @@
 #include "arizmq/error.h"
 #include "event/scan.h"
 #include "gateway/mentions_table.h"
+#include "gateway/query.h"
 
 struct reader {
     struct mentions *out;
@@ -57,30 +58,9 @@ static struct span keep(struct reader *reader, const char *bytes, size_t length)
     return kept;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static struct span decode_percent(struct reader *reader, struct span raw)
 {
-    size_t length = 0;
-    for (size_t i = 0; i < raw.length; i++) {
-        char c = raw.bytes[i];
-        if (c == '%' && i + 2 < raw.length && hex_digit(raw.bytes[i + 1]) >= 0 &&
-            hex_digit(raw.bytes[i + 2]) >= 0) {
-            c = (char)(hex_digit(raw.bytes[i + 1]) * 16 + hex_digit(raw.bytes[i + 2]));
-            i += 2;
-        } else if (c == '+') {
-            c = ' ';
-        }
-        reader->free[length++] = c;
-    }
-    return keep(reader, reader->free, length);
+    return keep(reader, reader->free, query_decode(raw, reader->free));
 }
 
 /* `raw` with its quotes. Returns false where it is no string. */

@@ -201,6 +201,22 @@ static void evict_oldest(struct once *self)
     metrics_add(METRIC_ONCE_EVICTED, 1);
 }
 
+static void evict_beyond_count(struct once *self)
+{
+    while (once_count(self) > self->config->once_max_requests && self->answered != NULL) {
+        evict_oldest(self);
+    }
+}
+
+/* But for the one that was answered last. */
+static void evict_beyond_bytes(struct once *self)
+{
+    while (self->bytes > self->config->once_max_bytes && self->answered != NULL &&
+           self->answered != self->answered->prev) {
+        evict_oldest(self);
+    }
+}
+
 enum once_verdict once_look_up(struct once *self, const char *scope, const struct request *request,
                                uint64_t now_ms, struct once_entry **entry)
 {
@@ -226,9 +242,7 @@ enum once_verdict once_look_up(struct once *self, const char *scope, const struc
         return ONCE_NO_MEMORY;
     }
     found->asked = asked;
-    while (once_count(self) > self->config->once_max_requests && self->answered != NULL) {
-        evict_oldest(self);
-    }
+    evict_beyond_count(self);
     *entry = found;
     return ONCE_NEW;
 }
@@ -284,9 +298,7 @@ static void reply_set(struct once *self, struct once_entry *entry, const struct 
     entry->answered_ms = now_ms;
     DL_APPEND(self->answered, entry);
     self->bytes += entry->bytes;
-    while (self->bytes > self->config->once_max_bytes && self->answered != entry) {
-        evict_oldest(self);
-    }
+    evict_beyond_bytes(self);
 }
 
 void once_store(struct once *self, const char *scope, const char *request_id,
@@ -335,6 +347,13 @@ void once_expire(struct once *self, uint64_t now_ms)
     while (self->answered != NULL && is_over(self, self->answered, now_ms)) {
         entry_drop(self, self->answered);
     }
+}
+
+void once_set_config(struct once *self, const struct config_gateway *config)
+{
+    self->config = config;
+    evict_beyond_count(self);
+    evict_beyond_bytes(self);
 }
 
 uint32_t once_count(const struct once *self)

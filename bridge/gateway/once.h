@@ -72,6 +72,10 @@ void once_forget(struct once *self, const char *scope, const char *request_id);
 /* Drops what is older than the window. Cheap; called every second. */
 void once_expire(struct once *self, uint64_t now_ms);
 
+/* Other bounds from now on; `config` is borrowed in place of the one before. What is beyond them
+ * leaves at once. */
+void once_set_config(struct once *self, const struct config_gateway *config);
+
 uint32_t once_count(const struct once *self);
 uint64_t once_bytes(const struct once *self);
 

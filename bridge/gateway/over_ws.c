@@ -32,18 +32,20 @@ struct over_ws_request {
 };
 
 struct over_ws_node {
-    struct over_ws_request *queue; /* utlist, the oldest first */
+    const struct config_node *config; /* held; NULL: the slot is free */
+    struct over_ws_request *queue;    /* utlist, the oldest first */
     unsigned queued;
     unsigned sent;
 };
 
 struct over_ws {
-    const struct config *config;
+    const struct config *config; /* held */
     struct post *post;
     struct http *http;
-    struct over_ws_node *nodes;
-    uint64_t number; /* of the last one sent */
-    unsigned queued; /* over all nodes */
+    struct over_ws_node *nodes; /* CONFIG_SLOTS_MAX */
+    unsigned slots;             /* of these that may be in use */
+    uint64_t number;            /* of the last one sent */
+    unsigned queued;            /* over all nodes */
     struct over_ws_request *by_number;
     struct over_ws_request *sent;    /* utlist, the one sent longest ago first */
     struct over_ws_request *by_http; /* utlist */
@@ -56,12 +58,15 @@ int over_ws_create(const struct config *config, struct post *post, struct http *
     if (over_ws == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    over_ws->nodes = calloc(config->nodes_count, sizeof *over_ws->nodes);
+    over_ws->nodes = calloc(CONFIG_SLOTS_MAX, sizeof *over_ws->nodes);
     if (over_ws->nodes == NULL) {
         free(over_ws);
         return ARIZMQ_ENOMEM;
     }
-    over_ws->config = config;
+    over_ws->config = config_hold(config);
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        over_ws_set_node(over_ws, i, &config->nodes[i]);
+    }
     over_ws->post = post;
     over_ws->http = http;
     *out = over_ws;
@@ -85,12 +90,14 @@ void over_ws_destroy(struct over_ws **self)
         return;
     }
     HASH_CLEAR(hh, over_ws->by_number);
-    for (unsigned i = 0; i < over_ws->config->nodes_count; i++) {
+    for (unsigned i = 0; i < over_ws->slots; i++) {
         free_all(over_ws->nodes[i].queue);
+        config_node_release(&over_ws->nodes[i].config);
     }
     free_all(over_ws->sent);
     free_all(over_ws->by_http);
     free(over_ws->nodes);
+    config_release(&over_ws->config);
     free(over_ws);
 }
 
@@ -153,8 +160,7 @@ static void tell_failure(struct over_ws_request *request, enum exchange_outcome 
                          const char *error)
 {
     char line[256];
-    snprintf(line, sizeof line, "%s: %s", request->over_ws->config->nodes[request->order.node].name,
-             error);
+    snprintf(line, sizeof line, "%s: %s", node_of(request)->config->name, error);
     struct exchange_answer answer = {.outcome = outcome, .error = line};
     tell(request, &answer);
 }
@@ -268,7 +274,7 @@ static void send_request(struct over_ws_request *request)
 static void send_queued(struct over_ws *over_ws, unsigned index)
 {
     struct over_ws_node *node = &over_ws->nodes[index];
-    while (node->queue != NULL && node->sent < over_ws->config->nodes[index].rest_connections) {
+    while (node->queue != NULL && node->sent < node->config->rest_connections) {
         struct over_ws_request *request = node->queue;
         unqueue(request);
         send_request(request);
@@ -286,7 +292,7 @@ void over_ws_turn(struct over_ws *self)
                      "sent, but no answer came; does the application's eventFilter let "
                      "RESTResponse through, and is it Asterisk 22.4 or later?");
     }
-    for (unsigned i = 0; self->queued > 0 && i < self->config->nodes_count; i++) {
+    for (unsigned i = 0; self->queued > 0 && i < self->slots; i++) {
         send_queued(self, i);
     }
 }
@@ -304,4 +310,36 @@ int over_ws_wait_ms(const struct over_ws *self)
 unsigned over_ws_queued(const struct over_ws *self, unsigned node)
 {
     return self->nodes[node].queued;
+}
+
+/* --- nodes that come, change and go */
+
+void over_ws_set_node(struct over_ws *self, unsigned slot, const struct config_node *config)
+{
+    struct over_ws_node *node = &self->nodes[slot];
+    config_node_hold(config);
+    config_node_release(&node->config);
+    node->config = config;
+    self->slots = slot >= self->slots ? slot + 1 : self->slots;
+}
+
+void over_ws_leave_node(struct over_ws *self, unsigned slot)
+{
+    while (self->nodes[slot].queue != NULL) {
+        struct over_ws_request *request = self->nodes[slot].queue;
+        unqueue(request);
+        ask_over_http(request);
+    }
+}
+
+void over_ws_clear_node(struct over_ws *self, unsigned slot)
+{
+    config_node_release(&self->nodes[slot].config);
+}
+
+void over_ws_set_config(struct over_ws *self, const struct config *config)
+{
+    config_hold(config);
+    config_release(&self->config);
+    self->config = config;
 }

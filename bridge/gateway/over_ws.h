@@ -19,7 +19,7 @@
 struct over_ws;
 struct over_ws_request;
 
-/* All borrowed. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
+/* All borrowed but `config`, which is held. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
 int over_ws_create(const struct config *config, struct post *post, struct http *http,
                    struct over_ws **out);
 
@@ -56,5 +56,20 @@ int over_ws_wait_ms(const struct over_ws *self);
 
 /* Requests that are not sent yet. */
 unsigned over_ws_queued(const struct over_ws *self, unsigned node);
+
+/* --- nodes that come, change and go */
+
+/* There is a node in that slot, or it goes on with another configuration; `config` is held. */
+void over_ws_set_node(struct over_ws *self, unsigned slot, const struct config_node *config);
+
+/* The node is about to lose its WebSockets: what is not sent yet goes over HTTP, which must still
+ * know it. What was sent is waited for as before. */
+void over_ws_leave_node(struct over_ws *self, unsigned slot);
+
+/* The slot has no node any more; its requests are over. */
+void over_ws_clear_node(struct over_ws *self, unsigned slot);
+
+/* Other bounds; `config` is held in place of the one before. */
+void over_ws_set_config(struct over_ws *self, const struct config *config);
 
 #endif

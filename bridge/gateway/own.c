@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * GET arizmq/info and GET arizmq/nodes: JSON made from the configuration and the fleet. command.c
- * asks here before it asks any Asterisk. Passwords are in none of it.
+ * GET arizmq/info and GET arizmq/nodes: JSON made from the configuration and the fleet.
+ * command_own.c asks here before it asks any Asterisk. Passwords are in none of it.
  */
 #include "gateway/own.h"
 
@@ -45,6 +45,18 @@ static json_t *print_views(const struct config *config)
     return views;
 }
 
+static json_t *print_history(const struct own *self)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "oldest", number(history_oldest(self->history)));
+    json_object_set_new(object, "newest", number(history_newest(self->history)));
+    json_object_set_new(object, "events", number(metrics_get(METRIC_HISTORY_EVENTS)));
+    json_object_set_new(object, "bytes", number(metrics_get(METRIC_HISTORY_BYTES)));
+    json_object_set_new(object, "max_bytes", number(metrics_get(METRIC_HISTORY_MAX_BYTES)));
+    json_object_set_new(object, "max_age_ms", number(metrics_get(METRIC_HISTORY_MAX_AGE_MS)));
+    return object;
+}
+
 static json_t *print_limits(const struct config *config)
 {
     const struct config_gateway *gateway = &config->gateway;
@@ -71,6 +83,11 @@ static json_t *print_limits(const struct config *config)
         {"gateway.once_max_requests", gateway->once_max_requests},
         {"gateway.once_max_bytes", gateway->once_max_bytes},
         {"gateway.takeover_timeout_ms", gateway->takeover_timeout_ms},
+        {"history.max_bytes", config->history.max_bytes},
+        {"history.max_age_ms", config->history.max_age_ms},
+        {"history.max_page_messages", config->history.max_page_messages},
+        {"history.max_page_bytes", config->history.max_page_bytes},
+        {"history.max_unread_bytes", config->history.max_unread_bytes},
     };
     json_t *object = json_object();
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
@@ -79,15 +96,28 @@ static json_t *print_limits(const struct config *config)
     return object;
 }
 
+static json_t *print_reloads(void)
+{
+    uint64_t last_s = metrics_get(METRIC_LAST_RELOAD);
+    json_t *reloads = json_object();
+    json_object_set_new(reloads, "count", number(metrics_get(METRIC_RELOADS)));
+    json_object_set_new(reloads, "refused", number(metrics_get(METRIC_RELOADS_REFUSED)));
+    json_object_set_new(reloads, "last",
+                        last_s > 0 ? timestamp(last_s * 1000000000U) : json_null());
+    return reloads;
+}
+
 static json_t *print_info(const struct own *self)
 {
     json_t *info = json_object();
     json_object_set_new(info, "version", json_string(ARIZMQ_VERSION));
-    json_object_set_new(info, "epoch", number(self->epoch));
+    json_object_set_new(info, "epoch", number(history_epoch(self->history)));
     json_object_set_new(info, "seq", number(metrics_get(METRIC_SEQ)));
     json_object_set_new(info, "views", print_views(self->config));
     json_object_set_new(info, "gateway",
                         json_pack("{s:s}", "endpoint", self->config->gateway.endpoint));
+    json_object_set_new(info, "history", print_history(self));
+    json_object_set_new(info, "reloads", print_reloads());
     json_object_set_new(info, "limits", print_limits(self->config));
     return info;
 }
@@ -174,8 +204,10 @@ static json_t *print_node(const struct own *self, unsigned i)
 static json_t *print_nodes(const struct own *self)
 {
     json_t *nodes = json_array();
-    for (unsigned i = 0; i < self->fleet->count; i++) {
-        json_array_append_new(nodes, print_node(self, i));
+    for (unsigned i = 0; i < self->fleet->slots; i++) {
+        if (fleet_has_node(self->fleet, i)) {
+            json_array_append_new(nodes, print_node(self, i));
+        }
     }
     return json_pack("{s:o}", "nodes", nodes);
 }
@@ -185,7 +217,11 @@ static json_t *print_nodes(const struct own *self)
 static const struct {
     const char *uri;
     json_t *(*print)(const struct own *self);
-} resources[] = {{"arizmq/info", print_info}, {"arizmq/nodes", print_nodes}};
+} resources[] = {
+    {"arizmq/info", print_info},
+    {"arizmq/nodes", print_nodes},
+    {"arizmq/history", NULL}, /* answered elsewhere */
+};
 
 bool own_is_meant(const struct request *request)
 {
@@ -204,7 +240,7 @@ static void refuse(enum reply_error error, const char *message, struct reply *re
     body_from_error(message, body);
 }
 
-void own_answer(const struct own *self, const struct request *request, struct reply *reply,
+bool own_answer(const struct own *self, const struct request *request, struct reply *reply,
                 zmq_msg_t *body)
 {
     *reply = (struct reply){.source = "bridge", .content_type = "application/json"};
@@ -214,20 +250,25 @@ void own_answer(const struct own *self, const struct request *request, struct re
         }
         if (strcmp(request->method, "GET") != 0) {
             refuse(REPLY_BAD_METHOD, "this resource of the bridge knows GET only", reply, body);
-            return;
+            return true;
+        }
+        if (resources[i].print == NULL) {
+            return false;
         }
         json_t *json = resources[i].print(self);
         char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
         json_decref(json);
         if (text == NULL || body_from_text(text, strlen(text), body) != ARIZMQ_OK) {
             refuse(REPLY_OVERLOADED, "no memory", reply, body);
-            return;
+            return true;
         }
         reply->status_code = 200;
         reply->reason_phrase = "OK";
-        return;
+        return true;
     }
     refuse(REPLY_NO_SUCH_RESOURCE,
-           "the bridge's own resources are arizmq/info, arizmq/nodes and arizmq/takeover", reply,
-           body);
+           "the bridge's own resources are arizmq/info, arizmq/nodes, arizmq/history and "
+           "arizmq/takeover",
+           reply, body);
+    return true;
 }

@@ -15,6 +15,7 @@
 #include "gateway/reply.h"
 #include "gateway/request.h"
 #include "gateway/transport.h"
+#include "keep/history.h"
 #include "ops/config.h"
 
 /* All borrowed. */
@@ -23,15 +24,16 @@ struct own {
     const struct fleet *fleet;
     const struct owners *owners;
     const struct transport *transport;
-    uint64_t epoch;
+    const struct history *history;
 };
 
 /* Whether the request is for one of them. */
 bool own_is_meant(const struct request *request);
 
 /* Answers it: fills `reply` but for elapsed_ns, and initialises *body. Shapes:
- * schemas/arizmq-info.schema.json, schemas/arizmq-nodes.schema.json. */
-void own_answer(const struct own *self, const struct request *request, struct reply *reply,
+ * schemas/arizmq-info.schema.json, schemas/arizmq-nodes.schema.json. Returns false for GET
+ * arizmq/history, which is not answered here, but at the history desk. */
+bool own_answer(const struct own *self, const struct request *request, struct reply *reply,
                 zmq_msg_t *body);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * Objects by id, one table for each kind, and for each object the nodes that have it. Events,
  * replies and chosen ids pass through here, and every command asks once for each id that it names;
- * so every step costs the same however many objects there are, but the end of a census, which walks
- * what that node has of that kind. Nothing here talks to a node or waits.
+ * so every step costs the same however many objects there are. What concerns all that a node has is
+ * in owners_node.c. Nothing here talks to a node or waits.
  */
 #include "gateway/owners.h"
 
@@ -12,62 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A failed allocation must not end the process. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-#include <utlist.h>
-
 #include "arizmq/error.h"
+#include "gateway/owners_private.h"
 #include "ops/metrics.h"
-
-/* Endpoints and devices, the kinds behind these, have no owner. */
-enum { OWNED_KINDS = OBJECT_RECORDING + 1 };
-
-struct object;
-
-/* One node that has, had or is about to have an object. */
-struct owner {
-    struct object *object;
-    struct owner *sibling;     /* learned next of the same object */
-    struct owner *prev, *next; /* while it is live: the others of its place */
-    uint32_t generation;       /* of the census in which it was last seen alive */
-    uint32_t claims;
-    unsigned node;
-    bool is_live;
-    bool has_ended; /* and was not learned again since */
-};
-
-struct object {
-    UT_hash_handle hh;
-    struct object *prev; /* towards the one seen later */
-    struct object *next; /* towards the one seen longer ago */
-    struct owner *owners;
-    struct owner first; /* room for one of them, since most have only one */
-    bool first_is_used;
-    bool is_current; /* stands in `current`, else in `ended` */
-    uint8_t kind;
-    char id[];
-};
-
-/* What one node has of one kind. */
-struct place {
-    struct owner *live;
-    unsigned count; /* of these */
-    uint32_t generation;
-    bool in_census;
-};
-
-struct owners {
-    uint32_t max;
-    uint32_t max_ended;
-    uint32_t count;
-    uint32_t ended_count;
-    unsigned nodes_count;
-    struct object *by_id[OWNED_KINDS];
-    struct object *current; /* utlist: current->prev is the one seen longest ago */
-    struct object *ended;
-    struct place *places; /* OWNED_KINDS for each node */
-};
 
 int owners_create(uint32_t max_objects, uint32_t max_ended, unsigned nodes_count,
                   struct owners **out)
@@ -90,7 +37,7 @@ int owners_create(uint32_t max_objects, uint32_t max_ended, unsigned nodes_count
     return ARIZMQ_OK;
 }
 
-static struct place *place_of(struct owners *self, unsigned node, unsigned kind)
+struct place *owners_place(struct owners *self, unsigned node, unsigned kind)
 {
     assert(node < self->nodes_count && kind < OWNED_KINDS);
     return &self->places[node * OWNED_KINDS + kind];
@@ -98,7 +45,7 @@ static struct place *place_of(struct owners *self, unsigned node, unsigned kind)
 
 static void owner_begin_life(struct owners *self, struct owner *owner)
 {
-    struct place *place = place_of(self, owner->node, owner->object->kind);
+    struct place *place = owners_place(self, owner->node, owner->object->kind);
     owner->generation = place->generation;
     if (!owner->is_live) {
         owner->is_live = true;
@@ -108,10 +55,10 @@ static void owner_begin_life(struct owners *self, struct owner *owner)
     }
 }
 
-static void owner_end_life(struct owners *self, struct owner *owner)
+void owners_end_life(struct owners *self, struct owner *owner)
 {
     if (owner->is_live) {
-        struct place *place = place_of(self, owner->node, owner->object->kind);
+        struct place *place = owners_place(self, owner->node, owner->object->kind);
         DL_DELETE(place->live, owner);
         place->count--;
     }
@@ -132,10 +79,10 @@ static struct owner *owner_find(const struct object *object, unsigned node)
     return owner;
 }
 
-static void owner_remove(struct owners *self, struct owner *owner)
+void owners_remove(struct owners *self, struct owner *owner)
 {
     struct object *object = owner->object;
-    owner_end_life(self, owner);
+    owners_end_life(self, owner);
     LL_DELETE2(object->owners, owner, sibling);
     if (owner == &object->first) {
         object->first_is_used = false;
@@ -152,7 +99,7 @@ static void owner_remove_ended(struct owners *self, struct object *object)
     LL_FOREACH_SAFE2(object->owners, owner, next, sibling)
     {
         if (!owner_is_current(owner)) {
-            owner_remove(self, owner);
+            owners_remove(self, owner);
         }
     }
 }
@@ -199,49 +146,53 @@ static struct object **object_list(struct owners *self, const struct object *obj
     return object->is_current ? &self->current : &self->ended;
 }
 
-/* Puts the object, which has just been heard of, in front of the list where it belongs. */
-static void object_link(struct owners *self, struct object *object)
+bool owners_has_current(const struct object *object)
 {
     const struct owner *owner = object->owners;
     while (owner != NULL && !owner_is_current(owner)) {
         owner = owner->sibling;
     }
-    object->is_current = owner != NULL;
+    return owner != NULL;
+}
+
+/* Puts the object, which has just been heard of, in front of the list where it belongs. */
+void owners_link(struct owners *self, struct object *object)
+{
+    object->is_current = owners_has_current(object);
     struct object **list = object_list(self, object);
     DL_PREPEND(*list, object);
     self->ended_count += !object->is_current;
 }
 
-static void object_unlink(struct owners *self, struct object *object)
+void owners_unlink(struct owners *self, struct object *object)
 {
     struct object **list = object_list(self, object);
     DL_DELETE(*list, object);
     self->ended_count -= !object->is_current;
 }
 
-static void object_remove(struct owners *self, struct object *object)
+void owners_remove_object(struct owners *self, struct object *object)
 {
     while (object->owners != NULL) {
-        owner_remove(self, object->owners);
+        owners_remove(self, object->owners);
     }
-    object_unlink(self, object);
+    owners_unlink(self, object);
     HASH_DEL(self->by_id[object->kind], object);
     free(object);
     self->count--;
     metrics_set(METRIC_OWNERS, self->count);
 }
 
-static void object_refresh(struct owners *self, struct object *object)
+void owners_refresh(struct owners *self, struct object *object)
 {
-    object_unlink(self, object);
-    object_link(self, object);
+    owners_unlink(self, object);
+    owners_link(self, object);
     if (self->ended_count > self->max_ended) {
-        object_remove(self, self->ended->prev);
+        owners_remove_object(self, self->ended->prev);
     }
 }
 
-/* The object that can best be spared. */
-static struct object *owners_oldest(const struct owners *self)
+struct object *owners_oldest(const struct owners *self)
 {
     return self->ended != NULL ? self->ended->prev : self->current->prev;
 }
@@ -254,7 +205,7 @@ static struct object *object_add(struct owners *self, unsigned kind, const char 
     }
     if (self->count >= self->max) {
         metrics_add(METRIC_OWNERS_EVICTED, self->ended == NULL);
-        object_remove(self, owners_oldest(self));
+        owners_remove_object(self, owners_oldest(self));
     }
     struct object *object = malloc(sizeof *object + length);
     if (object == NULL) {
@@ -269,18 +220,20 @@ static struct object *object_add(struct owners *self, unsigned kind, const char 
         free(object);
         return NULL;
     }
-    object_link(self, object);
+    owners_link(self, object);
     self->count++;
     metrics_set(METRIC_OWNERS, self->count);
     return object;
 }
 
-/* The node's part in the object; made where there is none. NULL: it cannot be remembered, and was
- * counted. */
+/* The node's part in the object; made where there is none. NULL: it is not to be remembered, or it
+ * cannot, and was counted. */
 static struct owner *owner_get(struct owners *self, unsigned node, unsigned kind, const char *id,
                                size_t length)
 {
-    assert(node < self->nodes_count);
+    if (owners_place(self, node, kind)->is_away) {
+        return NULL;
+    }
     struct object *object = object_find(self, kind, id, length);
     if (object == NULL) {
         object = object_add(self, kind, id, length);
@@ -301,7 +254,7 @@ void owners_destroy(struct owners **self)
         return;
     }
     while ((*self)->count > 0) {
-        object_remove(*self, owners_oldest(*self));
+        owners_remove_object(*self, owners_oldest(*self));
     }
     free((*self)->places);
     free(*self);
@@ -332,14 +285,14 @@ void owners_learn(struct owners *self, unsigned node, enum object_kind kind, con
 {
     struct owner *owner = owner_get(self, node, kind, id, length);
     if (owner == NULL) {
-        return; /* counted */
+        return;
     }
     bool is_new = !owner->is_live;
     owner_begin_life(self, owner);
     if (is_new) {
         owner_remove_ended(self, owner->object);
     }
-    object_refresh(self, owner->object);
+    owners_refresh(self, owner->object);
 }
 
 void owners_end(struct owners *self, unsigned node, enum object_kind kind, const char *id,
@@ -347,10 +300,10 @@ void owners_end(struct owners *self, unsigned node, enum object_kind kind, const
 {
     struct owner *owner = owner_get(self, node, kind, id, length);
     if (owner == NULL) {
-        return; /* counted */
+        return;
     }
-    owner_end_life(self, owner);
-    object_refresh(self, owner->object);
+    owners_end_life(self, owner);
+    owners_refresh(self, owner->object);
 }
 
 void owners_claim(struct owners *self, unsigned node, enum object_kind kind, const char *id,
@@ -358,10 +311,10 @@ void owners_claim(struct owners *self, unsigned node, enum object_kind kind, con
 {
     struct owner *owner = owner_get(self, node, kind, id, length);
     if (owner == NULL) {
-        return; /* counted */
+        return;
     }
     owner->claims++;
-    object_refresh(self, owner->object);
+    owners_refresh(self, owner->object);
 }
 
 void owners_release(struct owners *self, unsigned node, enum object_kind kind, const char *id,
@@ -374,44 +327,13 @@ void owners_release(struct owners *self, unsigned node, enum object_kind kind, c
     }
     owner->claims--;
     if (failed && owner->claims == 0 && !owner->is_live && !owner->has_ended) {
-        owner_remove(self, owner);
+        owners_remove(self, owner);
     }
     if (object->owners == NULL) {
-        object_remove(self, object);
+        owners_remove_object(self, object);
     } else {
-        object_refresh(self, object);
+        owners_refresh(self, object);
     }
-}
-
-void owners_begin_census(struct owners *self, unsigned node, enum object_kind kind)
-{
-    struct place *place = place_of(self, node, kind);
-    place->generation++;
-    place->in_census = true;
-}
-
-void owners_end_census(struct owners *self, unsigned node, enum object_kind kind)
-{
-    struct place *place = place_of(self, node, kind);
-    if (!place->in_census) {
-        return; /* nothing was asked, so nothing is known to be missing */
-    }
-    place->in_census = false;
-    struct owner *owner = NULL;
-    struct owner *next = NULL;
-    DL_FOREACH_SAFE(place->live, owner, next)
-    {
-        if (owner->generation != place->generation) {
-            owner_end_life(self, owner);
-            object_refresh(self, owner->object);
-        }
-    }
-}
-
-unsigned owners_calls(const struct owners *self, unsigned node)
-{
-    assert(node < self->nodes_count);
-    return self->places[node * OWNED_KINDS + OBJECT_CHANNEL].count;
 }
 
 uint32_t owners_count(const struct owners *self)

@@ -65,6 +65,17 @@ void owners_end_census(struct owners *self, unsigned node, enum object_kind kind
 /* Live channels of a node: its calls, for choosing the least loaded. */
 unsigned owners_calls(const struct owners *self, unsigned node);
 
+/* The node was removed from the configuration: all that is remembered of it is forgotten, and what
+ * is told of it is passed over, until it is admitted again (all are at first). Walks all objects.
+ */
+void owners_forget_node(struct owners *self, unsigned node);
+void owners_admit_node(struct owners *self, unsigned node);
+
+/* Other bounds from now on. What is beyond them leaves with owners_trim(), which drops at most
+ * `most` objects; to be called now and then. */
+void owners_set_bounds(struct owners *self, uint32_t max_objects, uint32_t max_ended);
+void owners_trim(struct owners *self, uint32_t most);
+
 /* Objects remembered, ended ones among them. */
 uint32_t owners_count(const struct owners *self);
 

@@ -22,6 +22,9 @@ enum post_kind {
     POST_SNAPSHOT, /* a struct walk_query (keep/walk.h); feed_hand() gives the snapshot, once */
     POST_TAKEOVER, /* a struct takeover_letter (gateway/takeover.h); feed_hand() gives a report,
                       once */
+    /* A reload; see gateway_commit(). */
+    POST_CONFIG_TAKEN, /* the command thread goes by configuration `number` */
+    POST_NODE_CLEAR,   /* nothing of the command thread refers to the slot `node` any more */
     POST_KINDS,
 };
 

@@ -7,7 +7,6 @@
 #include "gateway/reply.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,11 +136,31 @@ static void put_text(struct header *header, const char *key, const char *text)
     free(quoted);
 }
 
-static void put_status(struct header *header, int status_code)
+/* `key` as above. */
+static void put_number(struct header *header, const char *key, uint64_t value)
 {
     char text[32];
-    int length = snprintf(text, sizeof text, ",\"status_code\":%d", status_code);
+    int length = snprintf(text, sizeof text, "%" PRIu64, value);
+    put(header, key, strlen(key));
     put(header, text, (size_t)length);
+}
+
+static void put_position(struct header *header, const struct reply_position *position)
+{
+    put_number(header, ",\"epoch\":", position->epoch);
+    if (position->first > 0) {
+        put_number(header, ",\"first\":", position->first);
+    }
+    if (position->is_page) {
+        put_number(header, ",\"last\":", position->last);
+    }
+    put_number(header, ",\"oldest\":", position->oldest);
+    put_number(header, ",\"newest\":", position->newest);
+    if (position->is_page) {
+        put_number(header, ",\"count\":", position->count);
+        const char *more = position->more ? ",\"more\":true" : ",\"more\":false";
+        put(header, more, strlen(more));
+    }
 }
 
 /* Milliseconds with up to three decimals, at least one. */
@@ -165,13 +184,16 @@ char *reply_print(const struct reply *reply, const struct request *request, size
     put_text(&header, "{\"type\":", "RESTResponse");
     put_text(&header, ",\"request_id\":", of->request_id);
     put_text(&header, ",\"transaction_id\":", of->transaction_id);
-    put_status(&header, reply->status_code);
+    put_number(&header, ",\"status_code\":", (uint64_t)reply->status_code);
     put_text(&header, ",\"reason_phrase\":", reply->reason_phrase);
     put_text(&header, ",\"content_type\":", reply->content_type);
     put_text(&header, ",\"uri\":", of->uri);
     put_text(&header, ",\"node\":", reply->node);
     put_text(&header, ",\"source\":", reply->source);
     put_text(&header, ",\"error\":", reply->error);
+    if (reply->position != NULL) {
+        put_position(&header, reply->position);
+    }
     put_elapsed(&header, reply->elapsed_ns);
     put(&header, "}", 2); /* and the 0 that ends it */
     if (header.has_failed) {

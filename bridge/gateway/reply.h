@@ -6,6 +6,7 @@
 #ifndef ARIZMQ_GATEWAY_REPLY_H
 #define ARIZMQ_GATEWAY_REPLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,9 +17,13 @@
     X(NO_SUCH_NODE, 404, "no_such_node", "No Such Node")                                           \
     X(NO_SUCH_OBJECT, 404, "no_such_object", "No Such Object")                                     \
     X(NO_SUCH_RESOURCE, 404, "no_such_resource", "No Such Resource")                               \
+    X(NO_SUCH_VIEW, 404, "no_such_view", "No Such View")                                           \
     X(BAD_METHOD, 405, "bad_method", "Method Not Allowed")                                         \
     X(CONFLICT, 409, "conflict", "Conflict")                                                       \
+    X(EPOCH_CHANGED, 409, "epoch_changed", "Epoch Changed")                                        \
+    X(COMPACTED, 410, "compacted", "Compacted")                                                    \
     X(TOO_LARGE, 413, "too_large", "Content Too Large")                                            \
+    X(FUTURE, 416, "future", "Future")                                                             \
     X(OVERLOADED, 429, "overloaded", "Too Many Requests") /* nothing was sent */                   \
     X(NODE_ERROR, 502, "node_error", "Node Error")        /* its answer cannot be passed on */     \
     X(NODE_DOWN, 503, "node_down", "Node Down")           /* nothing was sent */                   \
@@ -31,6 +36,19 @@ enum reply_error { REPLY_ERRORS(REPLY_ENUM) REPLY_ERRORS_COUNT };
 
 struct request;
 
+/* Where in history a reply to GET arizmq/history stands. */
+struct reply_position {
+    uint64_t epoch;
+    uint64_t oldest; /* the first seq that can be had, newest + 1 where none can */
+    uint64_t newest; /* the last one */
+
+    bool is_page;   /* the rest is told, too */
+    uint64_t first; /* seq of the first message in the reply; 0: there is none */
+    uint64_t last;  /* up to here all was looked at; to be given as `after` the next time */
+    uint64_t count; /* messages in the reply */
+    bool more;      /* what was asked for does not end at `last` */
+};
+
 /* What a reply says beside what it repeats of the request. */
 struct reply {
     const char *source;        /* "asterisk" or "bridge" */
@@ -40,6 +58,7 @@ struct reply {
     const char *node;          /* NULL: no one node */
     const char *error;         /* word of the bridge's own errors, NULL for none */
     uint64_t elapsed_ns;       /* since the request was received; elapsed_ms has 3 decimals */
+    const struct reply_position *position; /* NULL: none */
 };
 
 int reply_error_status(enum reply_error error);

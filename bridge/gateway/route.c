@@ -73,8 +73,8 @@ static unsigned say_nodes(struct route *route, const struct fleet *fleet,
 {
     unsigned count = 0;
     unsigned told = 0;
-    for (unsigned i = 0; i < fleet->count; i++) {
-        if (wanted(fleet, i, app)) {
+    for (unsigned i = 0; i < fleet->slots; i++) {
+        if (fleet_has_node(fleet, i) && wanted(fleet, i, app)) {
             if (has_room(route)) {
                 say(route, "%s%s", count > 0 ? ", " : "", node_name(fleet, i));
                 told++;
@@ -258,8 +258,8 @@ static void send_unknown(struct route *route, const struct fleet *fleet,
     }
     say(route, ", and these are down that may have it: ");
     route->has_node = say_nodes(route, fleet, is_down, NULL) == 1;
-    for (unsigned i = 0; i < fleet->count; i++) {
-        route->node = fleet_is_up(fleet, i) ? route->node : i;
+    for (unsigned i = 0; i < fleet->slots; i++) {
+        route->node = fleet_has_node(fleet, i) && !fleet_is_up(fleet, i) ? i : route->node;
     }
     say(route, "; nothing was sent: try again when they are up");
 }
@@ -275,7 +275,7 @@ static int least_loaded(const struct fleet *fleet, const struct owners *owners, 
 {
     int best = -1;
     unsigned best_load = 0;
-    for (unsigned i = 0; i < fleet->count; i++) {
+    for (unsigned i = 0; i < fleet->slots; i++) {
         unsigned load = owners_calls(owners, i) + fleet->nodes[i].under_way;
         if (is_free(fleet, i, app) && (best < 0 || load < best_load)) {
             best = (int)i;
@@ -287,7 +287,7 @@ static int least_loaded(const struct fleet *fleet, const struct owners *owners, 
 
 static bool any_has_app(const struct fleet *fleet, const char *app)
 {
-    for (unsigned i = 0; i < fleet->count; i++) {
+    for (unsigned i = 0; i < fleet->slots; i++) {
         if (fleet_has_app(fleet, i, app)) {
             return true;
         }
@@ -326,6 +326,15 @@ static void send_to_any(struct route *route, const struct fleet *fleet, const st
     say(route, "; nothing was sent: try again later, or say in \"node\" which");
 }
 
+static unsigned only_node(const struct fleet *fleet)
+{
+    unsigned node = 0;
+    while (!fleet_has_node(fleet, node)) {
+        node++;
+    }
+    return node;
+}
+
 void route_find(const struct fleet *fleet, const struct owners *owners,
                 const struct request *request, const struct mentions *mentions, struct route *out)
 {
@@ -336,7 +345,7 @@ void route_find(const struct fleet *fleet, const struct owners *owners,
         return;
     }
     if (fleet->count == 1) {
-        send_to(out, fleet, 0);
+        send_to(out, fleet, only_node(fleet));
         return;
     }
     if (send_to_owner(out, fleet, owners, mentions, ROUTE_NAMED) ||

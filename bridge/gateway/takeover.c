@@ -33,7 +33,7 @@ static void refuse(struct command *command, enum reply_error error, const char *
                           .reason_phrase = reply_error_reason(error),
                           .content_type = "application/json",
                           .error = reply_error_word(error)};
-    command_reply_at_once(command, &reply, &body);
+    command_answer_own(command, &reply, &body, NULL);
     zmq_msg_close(&body);
 }
 
@@ -72,7 +72,7 @@ static unsigned count_links(const struct config *config)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < config->nodes_count; i++) {
-        count += config->nodes[i].apps_count;
+        count += config_has_node(config, i) ? config->nodes[i].apps_count : 0;
     }
     return count;
 }
@@ -85,6 +85,9 @@ static int read_links(const struct config *config, const json_t *wanted, struct 
         return ARIZMQ_ENOMEM;
     }
     for (unsigned node = 0; node < config->nodes_count; node++) {
+        if (!config_has_node(config, node)) {
+            continue;
+        }
         const json_t *apps = json_object_get(wanted, config->nodes[node].name);
         for (unsigned i = 0; i < config->nodes[node].apps_count; i++) {
             if (contains(apps, config->nodes[node].apps[i])) {
@@ -162,7 +165,8 @@ static int send_letter(struct takeover *takeover, const struct asked *asked)
     if (bytes == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    struct takeover_letter letter = {.epoch = asked->epoch,
+    struct takeover_letter letter = {.config = takeover->config,
+                                     .epoch = asked->epoch,
                                      .verb = (uint16_t)asked->verb,
                                      .is_opening = asked->is_opening,
                                      .links_count = (uint32_t)asked->links_count};
@@ -177,6 +181,26 @@ static int send_letter(struct takeover *takeover, const struct asked *asked)
     free(bytes);
     takeover->letters += result == ARIZMQ_OK;
     return result;
+}
+
+/* Its client waits no longer; the report, when it comes, will find nobody. */
+static void drop(void *owner, struct command *command)
+{
+    (void)owner;
+    command->letter = 0;
+}
+
+/* Sends the letter, and holds the command until it is answered. */
+static void pass_on(struct takeover *takeover, struct command *command, const struct asked *asked)
+{
+    if (takeover->commands->count >= takeover->config->gateway.max_requests) {
+        command_refuse_overloaded(command);
+    } else if (send_letter(takeover, asked) != ARIZMQ_OK) {
+        refuse(command, REPLY_OVERLOADED, "no room between the threads (gateway.feed_bytes)");
+    } else {
+        command->letter = takeover->letters;
+        command_hold(command, drop, NULL);
+    }
 }
 
 void takeover_ask(struct takeover *self, struct command *command)
@@ -199,12 +223,8 @@ void takeover_ask(struct takeover *self, struct command *command)
                "this bridge may not be taken over (gateway.takeover: false)");
     } else if (wrong != NULL) {
         refuse(command, REPLY_BAD_REQUEST, wrong);
-    } else if (send_letter(self, &asked) != ARIZMQ_OK) {
-        refuse(command, REPLY_OVERLOADED, "no room between the threads (gateway.feed_bytes)");
     } else {
-        command->letter = self->letters;
-        DL_APPEND(self->waiting, command);
-        command->commands->unanswered++;
+        pass_on(self, command, &asked);
     }
     asked_release(&asked);
 }
@@ -227,6 +247,10 @@ static json_t *print_links(const struct config *config, const struct takeover_re
     json_t *links = json_array();
     for (unsigned i = 0; i < report->links_count; i++) {
         const struct takeover_report_link *link = &report->links[i];
+        if (!config_has_node(config, link->link.node) ||
+            link->link.application >= config->nodes[link->link.node].apps_count) {
+            continue; /* a reload has removed it since */
+        }
         const struct config_node *node = &config->nodes[link->link.node];
         json_t *object = json_object();
         json_object_set_new(object, "node", json_string(node->name));
@@ -277,15 +301,13 @@ static void reply_report(struct takeover *takeover, struct command *command,
                           .status_code = 200,
                           .reason_phrase = "OK",
                           .content_type = "application/json"};
-    command_reply_at_once(command, &reply, &body);
+    command_answer_own(command, &reply, &body, NULL);
     zmq_msg_close(&body);
 }
 
 static void answer(struct takeover *takeover, struct command *command,
                    const struct takeover_report *report)
 {
-    DL_DELETE(takeover->waiting, command);
-    command->commands->unanswered--;
     char message[TAKEOVER_OUTCOME_SIZE + 64];
     switch (report != NULL ? report->verdict : TAKEOVER_NO_MEMORY) {
     case TAKEOVER_OK:
@@ -302,6 +324,10 @@ static void answer(struct takeover *takeover, struct command *command,
         }
         refuse(command, REPLY_CONFLICT, message);
         return;
+    case TAKEOVER_RELOADING:
+        refuse(command, REPLY_CONFLICT,
+               "the configuration is just being read again; nothing was changed, try later");
+        return;
     case TAKEOVER_STOPPING:
         refuse(command, REPLY_STOPPING, "the bridge is stopping; nothing was changed");
         return;
@@ -314,17 +340,9 @@ static void answer(struct takeover *takeover, struct command *command,
 void takeover_answer(struct takeover *self, uint64_t number, struct takeover_report *report)
 {
     struct command *command = NULL;
-    DL_SEARCH_SCALAR(self->waiting, command, letter, number);
-    if (command != NULL) {
+    DL_SEARCH_SCALAR(self->commands->first, command, letter, number);
+    if (command != NULL) { /* else its client's time was over */
         answer(self, command, report);
     }
     free(report);
-}
-
-void takeover_abort(struct takeover *self)
-{
-    struct takeover_report report = {.verdict = TAKEOVER_STOPPING};
-    while (self->waiting != NULL) {
-        answer(self, self->waiting, &report);
-    }
 }

@@ -31,7 +31,8 @@ struct takeover_link {
 /* Behind it stand the links that the other bridge wants, then the JSON text by which it presents
  * itself. */
 struct takeover_letter {
-    uint64_t epoch; /* of the other bridge; 0 with TAKEOVER_READ */
+    const struct config *config; /* the one that the indexes are of, to be compared only */
+    uint64_t epoch;              /* of the other bridge; 0 with TAKEOVER_READ */
     uint16_t verb;
     bool is_opening; /* it opens its connections now: what it has when it has all is all */
     uint32_t links_count;
@@ -41,8 +42,9 @@ struct takeover_letter {
 
 enum takeover_verdict {
     TAKEOVER_OK,
-    TAKEOVER_OTHER,    /* another one is under way, or, with TAKEOVER_END, none */
-    TAKEOVER_STOPPING, /* this bridge is stopping */
+    TAKEOVER_OTHER,     /* another one is under way, or, with TAKEOVER_END, none */
+    TAKEOVER_RELOADING, /* the two threads go by different configurations */
+    TAKEOVER_STOPPING,  /* this bridge is stopping */
     TAKEOVER_NO_MEMORY,
 };
 
@@ -83,14 +85,15 @@ struct takeover_report {
 /* --- command thread */
 
 struct command;
+struct commands;
 
 /* All zero but for the borrowed members. */
 struct takeover {
     const struct config *config;
     struct post *post;
-    uint64_t epoch;          /* this bridge's */
-    uint64_t letters;        /* sent so far: the number of the last one */
-    struct command *waiting; /* utlist: for the answer to theirs */
+    struct commands *commands; /* that wait for the answer to their letter are among these */
+    uint64_t epoch;            /* this bridge's */
+    uint64_t letters;          /* sent so far: the number of the last one */
 };
 
 /* Whether the request is for arizmq/takeover. */
@@ -101,8 +104,5 @@ void takeover_ask(struct takeover *self, struct command *command);
 
 /* The handler of FEED_TAKEOVER; takes `report` over, which is NULL where there was no memory. */
 void takeover_answer(struct takeover *self, uint64_t number, struct takeover_report *report);
-
-/* The stop will not wait any longer: answers whoever waits. */
-void takeover_abort(struct takeover *self);
 
 #endif

@@ -11,7 +11,8 @@ int transport_send(struct transport *self, const struct exchange_order *order, e
                    void *owner, struct exchange *out)
 {
     *out = (struct exchange){0};
-    if (self->config->nodes[order->node].rest == CONFIG_REST_WEBSOCKET) {
+    if (config_has_node(self->config, order->node) &&
+        self->config->nodes[order->node].rest == CONFIG_REST_WEBSOCKET) {
         if (over_ws_can_carry(order)) {
             return over_ws_send(self->over_ws, order, done, owner, &out->over_ws);
         }

@@ -50,7 +50,7 @@ static size_t payload_bytes(zmq_msg_t *payload)
 
 /* --- life */
 
-static void show(const struct history *self)
+void history_show(const struct history *self)
 {
     metrics_set(METRIC_HISTORY_EVENTS, self->events);
     metrics_set(METRIC_HISTORY_BYTES, self->bytes);
@@ -81,7 +81,7 @@ int history_create(const struct config_history *config, uint64_t epoch, struct h
     }
     history->fixed_bytes = history->bytes;
     atomic_init(&history->head_number, history->head->number);
-    show(history);
+    history_show(history);
     show_bounds(history);
     *out = history;
     return ARIZMQ_OK;
@@ -131,51 +131,6 @@ static void shrink(struct history *self, unsigned segments_max)
     self->max_bytes = self->bytes;
     if (self->max_bytes <= self->config.max_bytes || self->events == 0) {
         self->max_bytes = self->config.max_bytes;
-    }
-}
-
-/* --- views */
-
-int history_add_view(struct history *self, const char *name, const char *endpoint)
-{
-    if (self == NULL) {
-        return -1;
-    }
-    unsigned count = history_views(self);
-    for (unsigned i = 0; i < count; i++) {
-        struct history_view *view = &self->views[i];
-        if (atomic_load(&view->has_ended) && strcmp(view->name, name) == 0 &&
-            strcmp(view->endpoint, endpoint) == 0) {
-            atomic_store(&view->has_ended, false);
-            return (int)i;
-        }
-    }
-    if (count == HISTORY_VIEWS_MAX) {
-        log_error("history", "view %s on %s is not kept: there have been %d views in this run",
-                  name, endpoint, HISTORY_VIEWS_MAX);
-        return -1;
-    }
-    struct history_view *view = &self->views[count];
-    view->name = strdup(name);
-    view->endpoint = strdup(endpoint);
-    if (view->name == NULL || view->endpoint == NULL) {
-        free(view->name);
-        free(view->endpoint);
-        log_error("history", "view %s on %s is not kept: no memory", name, endpoint);
-        return -1;
-    }
-    size_t bytes = strlen(name) + strlen(endpoint) + 2 + 2 * HISTORY_MALLOC_BYTES;
-    self->bytes += bytes;
-    self->fixed_bytes += bytes;
-    atomic_store_explicit(&self->views_count, count + 1, memory_order_release);
-    show(self);
-    return (int)count;
-}
-
-void history_end_view(struct history *self, int view)
-{
-    if (self != NULL && view >= 0) {
-        atomic_store(&self->views[view].has_ended, true);
     }
 }
 
@@ -355,7 +310,7 @@ void history_commit(struct history *self)
             atomic_store_explicit(&self->oldest, self->open_seq + 1, memory_order_release);
         }
     }
-    show(self);
+    history_show(self);
 }
 
 void history_expire(struct history *self, uint64_t wall_ns)
@@ -374,7 +329,7 @@ void history_expire(struct history *self, uint64_t wall_ns)
             break;
         }
     }
-    show(self);
+    history_show(self);
 }
 
 /* --- any thread */
@@ -397,37 +352,4 @@ uint64_t history_newest(const struct history *self)
 uint64_t history_begun(const struct history *self)
 {
     return atomic_load_explicit(&self->begun, memory_order_acquire);
-}
-
-unsigned history_views(const struct history *self)
-{
-    return atomic_load_explicit(&self->views_count, memory_order_acquire);
-}
-
-int history_find_view(const struct history *self, const char *name_or_endpoint)
-{
-    unsigned count = history_views(self);
-    int found = -1;
-    for (unsigned i = 0; i < count; i++) {
-        const struct history_view *view = &self->views[i];
-        if (strcmp(view->name, name_or_endpoint) != 0 &&
-            strcmp(view->endpoint, name_or_endpoint) != 0) {
-            continue;
-        }
-        if (!atomic_load(&view->has_ended)) {
-            return (int)i;
-        }
-        found = found < 0 ? (int)i : found;
-    }
-    return found;
-}
-
-const char *history_view_name(const struct history *self, unsigned view)
-{
-    return self->views[view].name;
-}
-
-const char *history_view_endpoint(const struct history *self, unsigned view)
-{
-    return self->views[view].endpoint;
 }

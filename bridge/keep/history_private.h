@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * How history lies in memory; for history.c (one event after the other), history_segment.c (room)
- * and history_reader.c only.
+ * How history lies in memory; for history.c (one event after the other), history_segment.c (room),
+ * history_view.c and history_reader.c only.
  *
  * Records of events lie one behind the other in segments, which form a list. The event thread
  * writes at its end and drops whole segments from its beginning. A reader announces the segment
@@ -119,6 +119,9 @@ bool history_drop_head(struct history *self);
 
 /* Frees what was dropped and is read no longer. */
 void history_free_dropped(struct history *self);
+
+/* Brings what metrics tell up to date. */
+void history_show(const struct history *self);
 
 /* Releases the events of a segment, and it. */
 void history_free_segment(struct history_segment *segment);

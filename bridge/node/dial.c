@@ -179,3 +179,10 @@ void dial_cancel(struct dial *self)
     resolver_cancel(self->environment->resolver, &self->question);
     ws_abandon(&self->ws);
 }
+
+void dial_set_max_message_bytes(struct dial *self, uint64_t bytes)
+{
+    if (self->ws != NULL) {
+        ws_set_max_message_bytes(self->ws, bytes);
+    }
+}

@@ -61,4 +61,7 @@ bool dial_has_asked(const struct dial *self);
 /* Ends the attempt, if one is under way; nobody is told. */
 void dial_cancel(struct dial *self);
 
+/* Another bound than that of the way, for the connection that is being made. */
+void dial_set_max_message_bytes(struct dial *self, uint64_t bytes);
+
 #endif

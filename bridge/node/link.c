@@ -266,10 +266,10 @@ static void link_free(struct link *link)
     free(link);
 }
 
-int link_create(const struct link_environment *environment, unsigned node_index,
-                unsigned application_index, struct tls_host *tls, struct link **out)
+int link_create(const struct link_environment *environment, const struct config_node *node,
+                unsigned node_index, unsigned application_index, struct tls_host *tls,
+                struct link **out)
 {
-    const struct config_node *node = &environment->config->nodes[node_index];
     struct link *link = calloc(1, sizeof *link);
     if (link == NULL) {
         return ARIZMQ_ENOMEM;
@@ -327,12 +327,13 @@ void link_start(struct link *self)
     link_connect(self);
 }
 
-void link_stop(struct link *self)
+void link_end(struct link *self, enum link_reason reason, const char *detail)
 {
     link_leaving_hurry(self);
     switch (self->state) {
     case LINK_UP:
-        link_close(self, LINK_STOPPING, "the bridge is stopping");
+        self->is_stopping = true;
+        link_close(self, reason, detail);
         break;
     case LINK_CLOSING:
         self->is_stopping = true; /* on its way already, for a reason of its own */
@@ -343,10 +344,15 @@ void link_stop(struct link *self)
         lws_sul_cancel(&self->timer);
         dial_cancel(&self->dial);
         rest_cancel(&self->rest);
-        link_tell_end(self, LINK_STOPPING, "the bridge is stopping");
+        link_tell_end(self, reason, detail);
         link_set_state(self, LINK_STOPPED);
         break;
     }
+}
+
+void link_stop(struct link *self)
+{
+    link_end(self, LINK_STOPPING, "the bridge is stopping");
 }
 
 bool link_is_stopped(const struct link *self)

@@ -32,11 +32,11 @@ struct link_environment {
     const struct config *config;
 };
 
-/* A link for one application of one node, which are indexes into config->nodes and its apps; the
- * environment is borrowed for the link's life. `tls` holds the node's TLS settings, NULL for none.
- * Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
-int link_create(const struct link_environment *environment, unsigned node, unsigned application,
-                struct tls_host *tls, struct link **out);
+/* A link for node->apps[application]; `node_index` is the node's slot. The environment and `node`
+ * are borrowed for the link's life. `tls` holds the node's TLS settings, NULL for none. Returns
+ * ARIZMQ_OK or ARIZMQ_ENOMEM. */
+int link_create(const struct link_environment *environment, const struct config_node *node,
+                unsigned node_index, unsigned application, struct tls_host *tls, struct link **out);
 
 /* Ends the link at once if it has not been stopped. */
 void link_destroy(struct link **self);
@@ -60,6 +60,42 @@ void link_start(struct link *self);
  * A hand-over that is under way is replaced by a later one. Returns ARIZMQ_OK; or ARIZMQ_ENOMEM,
  * and then nothing has changed. */
 int link_hand_over(struct link *self, const struct config_node *node, struct tls_host *tls);
+
+/* As link_hand_over(), but where the link is up it is closed first, with all subscriptions of the
+ * application, and then connects anew: for an application that must hear less than it did. What is
+ * missed in between is told as ArizmqGap. */
+int link_reconnect(struct link *self, const struct config_node *node, struct tls_host *tls);
+
+/* From now on the link lives by the times and rules of `node`, which is the same node at the same
+ * address and is borrowed in place of the one before: a pause that would be longer is cut short, a
+ * standby follows the new rule. */
+void link_set_node(struct link *self, const struct config_node *node);
+
+/* The application's place in node->apps is another now; the command thread is told by it. */
+void link_set_place(struct link *self, unsigned application);
+
+/* limits.max_event_bytes, from the next message on. */
+void link_set_max_event_bytes(struct link *self, uint64_t bytes);
+
+const char *link_application(const struct link *self);
+
+/* --- a link whose node or application has left the configuration */
+
+/* It never connects again, and tells the command thread nothing more of itself; answers to commands
+ * that were sent over it are still handed on. One that is not up ends at once; one that is goes on
+ * until link_retire(), or until it ends by itself. `detail` is static text: what has been removed.
+ */
+void link_detach(struct link *self, const char *detail);
+
+/* Begins its planned end, as link_stop() does. */
+void link_retire(struct link *self);
+
+/* Commands that were sent over it and have not been answered. */
+bool link_has_commands(const struct link *self);
+
+/* Another connection has the application now: late events are being waited for, then it closes by
+ * itself. */
+bool link_is_replaced(const struct link *self);
 
 /* --- another bridge takes over */
 
@@ -94,7 +130,6 @@ enum link_ceded link_ceded(const struct link *self);
 /* Events may be missing since then (wall clock), and nobody has been told yet; 0: none. What
  * another bridge has taken is not missing. */
 uint64_t link_owed_since_ns(const struct link *self);
-
 /* --- the end */
 
 /* Begins the planned end: device-state unsubscription, closing handshake; what is still on its way

@@ -108,6 +108,8 @@ static void closed(struct link *link)
         link_set_state(link, LINK_STOPPED);
     } else if (link->reason == LINK_REPLACED) {
         link_close_stand_by(link);
+    } else if (link->reason == LINK_RELOAD) {
+        link_connect(link);
     } else {
         link_retry_later(link, false);
     }
@@ -137,8 +139,8 @@ static void close_handshake(struct link *link)
         give_up(link); /* nobody would answer */
     } else {
         close_later(link,
-                    link->reason == LINK_STOPPING ? link->environment->config->stop_timeout_ms
-                                                  : HANDSHAKE_TIMEOUT_MS,
+                    link->is_stopping ? link->environment->config->stop_timeout_ms
+                                      : HANDSHAKE_TIMEOUT_MS,
                     on_handshake_timeout);
         ws_close(link->ws, WS_CODE_NORMAL);
     }
@@ -177,8 +179,9 @@ void link_close(struct link *self, enum link_reason reason, const char *detail)
     }
     /* What was taken over belongs to another connection: its subscriptions are not touched. */
     if (!self->way.hears_all || self->is_replaced || self->is_taken_by_own ||
-        rest_send(&self->way.target, "DELETE", self->way.unsubscribe_path, UNSUBSCRIBE_TIMEOUT_MS,
-                  on_unsubscribed, self, &self->rest) != ARIZMQ_OK) {
+        rest_send(&self->way.target, "DELETE",
+                  reason == LINK_RELOAD ? self->way.subscribe_path : self->way.unsubscribe_path,
+                  UNSUBSCRIBE_TIMEOUT_MS, on_unsubscribed, self, &self->rest) != ARIZMQ_OK) {
         close_handshake(self);
     }
 }

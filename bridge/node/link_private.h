@@ -2,8 +2,8 @@
 /*
  * What the parts of a link share: link.c (connect, lose, wait), link_watch.c (is it alive),
  * link_subscribe.c (does it hear all it should), link_close.c (how to leave), link_tell.c (what
- * others are told of it), link_successor.c (a second connection beside the first) and
- * link_leaving.c (the first, once the second is up).
+ * others are told of it), link_successor.c (a second connection beside the first), link_leaving.c
+ * (the first, once the second is up) and link_change.c (another configuration).
  */
 #ifndef ARIZMQ_NODE_LINK_PRIVATE_H
 #define ARIZMQ_NODE_LINK_PRIVATE_H
@@ -35,6 +35,8 @@ enum link_reason {
     LINK_INVALID_UTF8,
     LINK_REPLACED,
     LINK_STOPPING,
+    LINK_REMOVED, /* the node or the application, from the configuration */
+    LINK_RELOAD,  /* the configuration asks for another connection */
 };
 
 enum { LINK_RETRY_STEPS_MAX = 24 };
@@ -88,6 +90,7 @@ struct link {
     const char *close_detail;
     bool is_told;     /* ArizmqNodeDisconnected was published before the connection is gone */
     bool is_stopping; /* whatever the reason, it will not connect again */
+    const char *removed_detail; /* link_change.c; NULL: it has not left the configuration */
     lws_sorted_usec_list_t close_timer;
 
     /* link_successor.c, link_leaving.c */
@@ -136,6 +139,9 @@ bool link_is_of_application(const struct link *self, const struct event *event);
 /* The pauses between attempts, as the node now has them. */
 void link_prepare_retry(struct link *self);
 
+/* Begins the planned end; `detail` is static text. */
+void link_end(struct link *self, enum link_reason reason, const char *detail);
+
 /* --- link_tell.c */
 
 void link_set_state(struct link *self, enum link_state state);
@@ -156,6 +162,9 @@ void link_publish_disconnected(struct link *self, enum link_reason reason, const
 
 void link_watch_start(struct link *self);
 void link_watch_stop(struct link *self);
+
+/* The node's liveness_ms is another now. */
+void link_watch_again(struct link *self);
 
 /* Bytes came; `received_ns` is the wall clock then. */
 void link_watch_heard(struct link *self, uint64_t received_ns);
@@ -198,7 +207,7 @@ void link_close_lost(struct link *self, enum link_reason reason, const char *det
 /* The WebSocket has ended while LINK_CLOSING. */
 void link_close_ended(struct link *self);
 
-/* Stands by with the way as it now is. */
+/* Stands by with the way, and by the rule, as they now are. */
 void link_close_stand_by(struct link *self);
 
 /* Stops every timer and request that belongs to a connection, made or ending. */
@@ -240,6 +249,8 @@ void link_successor_resume(struct link *self);
 /* The link leaves its connection, as link_successor_prepare() has prepared; link_connect() will
  * have the way. */
 void link_successor_leave(struct link *self);
+/* As link_set_max_event_bytes(), for the connections that are being made. */
+void link_successor_set_max_event_bytes(struct link *self, uint64_t bytes);
 
 /* The application was replaced on the link's connection. Whether it is the successor's doing, as
  * far as can be known now. */

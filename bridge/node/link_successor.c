@@ -229,25 +229,10 @@ void link_successor_leave(struct link *self)
     self->successor->leaving = NULL;
 }
 
-int link_hand_over(struct link *self, const struct config_node *node, struct tls_host *tls)
+/* A link that is not up, and has another way now. */
+static void connect_anew(struct link *self)
 {
-    struct link_successor *successor = successor_create(self, node, tls);
-    if (successor == NULL) {
-        return ARIZMQ_ENOMEM;
-    }
-    set_successor(self, successor);
-    self->node = node;
-    link_prepare_retry(self);
-    if (self->is_ceding) {
-        return ARIZMQ_OK; /* link_reclaim() comes back to it */
-    }
     switch (self->state) {
-    case LINK_UP:
-        /* Where the application has been replaced it is on its way to standby. */
-        if (self->successor == successor && !self->is_replaced) {
-            successor_connect(successor);
-        }
-        break;
     case LINK_CONNECTING:
         dial_cancel(&self->dial);
         link_connect(self);
@@ -265,7 +250,51 @@ int link_hand_over(struct link *self, const struct config_node *node, struct tls
     default: /* link_connect() adopts it, where it still comes to that */
         break;
     }
+}
+
+int link_hand_over(struct link *self, const struct config_node *node, struct tls_host *tls)
+{
+    struct link_successor *successor = successor_create(self, node, tls);
+    if (successor == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    set_successor(self, successor);
+    self->node = node;
+    link_prepare_retry(self);
+    if (self->is_ceding) {
+        return ARIZMQ_OK; /* link_reclaim() comes back to it */
+    }
+    if (self->state != LINK_UP) {
+        connect_anew(self);
+    } else if (self->successor == successor && !self->is_replaced) {
+        successor_connect(successor);
+    } /* else it waits behind another, or the link is on its way to standby */
     return ARIZMQ_OK;
+}
+
+int link_reconnect(struct link *self, const struct config_node *node, struct tls_host *tls)
+{
+    struct link_successor *successor = successor_create(self, node, tls);
+    if (successor == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    set_successor(self, successor);
+    self->node = node;
+    link_prepare_retry(self);
+    if (self->state != LINK_UP) {
+        connect_anew(self);
+    } else if (!self->is_replaced) { /* else it is on its way to standby */
+        link_close(self, LINK_RELOAD, "subscribe_all has been turned off");
+    }
+    return ARIZMQ_OK;
+}
+
+void link_successor_set_max_event_bytes(struct link *self, uint64_t bytes)
+{
+    for (struct link_successor *at = self->successor; at != NULL; at = at->next) {
+        at->way.target.max_message_bytes = bytes;
+        dial_set_max_message_bytes(&at->dial, bytes);
+    }
 }
 
 void link_successor_halt(struct link *self)

@@ -22,6 +22,8 @@ static const char *const reason_words[] = {
     [LINK_INVALID_UTF8] = "invalid_utf8",
     [LINK_REPLACED] = "replaced",
     [LINK_STOPPING] = "stopping",
+    [LINK_REMOVED] = "removed",
+    [LINK_RELOAD] = "reload",
 };
 
 static void tell(struct link *link, enum feed_link state, const char *detail)
@@ -30,6 +32,9 @@ static void tell(struct link *link, enum feed_link state, const char *detail)
     snprintf(shortened, sizeof shortened, "%s", detail);
     if (state == link->told && strcmp(shortened, link->told_detail) == 0) {
         return; /* nothing new */
+    }
+    if (link->removed_detail != NULL) {
+        return; /* the command thread does not know its place any more */
     }
     link->told = state;
     memcpy(link->told_detail, shortened, sizeof shortened);
@@ -81,10 +86,19 @@ void link_set_state(struct link *self, enum link_state state)
     }
 }
 
+static bool is_planned(enum link_reason reason)
+{
+    return reason == LINK_STOPPING || reason == LINK_REMOVED || reason == LINK_RELOAD;
+}
+
 void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail)
 {
+    if (self->removed_detail != NULL && reason != LINK_STOPPING) { /* however it ended */
+        reason = LINK_REMOVED;
+        detail = self->removed_detail;
+    }
     metrics_add(METRIC_DISCONNECTS, 1);
-    log_write(reason == LINK_STOPPING ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node_disconnected",
+    log_write(is_planned(reason) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node_disconnected",
               "%s: %s: %s", self->label, reason_words[reason], detail);
     link_tell_end(self, reason, detail);
     link_mark_incomplete(self);

@@ -100,6 +100,11 @@ void link_watch_start(struct link *self)
     watch_after(self, 0, STALLED_AT);
 }
 
+void link_watch_again(struct link *self)
+{
+    lws_sul_schedule(self->environment->context, 0, &self->watch, on_watch, 1);
+}
+
 void link_watch_stop(struct link *self)
 {
     lws_sul_cancel(&self->watch);

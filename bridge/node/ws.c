@@ -221,6 +221,13 @@ bool ws_has_asked(const struct ws *self)
     return self->has_asked;
 }
 
+void ws_set_max_message_bytes(struct ws *self, uint64_t bytes)
+{
+    self->target.max_message_bytes = bytes;
+    self->message.max_bytes = bytes;
+    self->reader.message.max_bytes = bytes;
+}
+
 bool ws_is_between_messages(const struct ws *self)
 {
     return ws_reader_is_between_messages(&self->reader) && !self->in_message;

@@ -77,6 +77,9 @@ void ws_abandon(struct ws **self);
 /* The request of the handshake was sent, or is just being sent. */
 bool ws_has_asked(const struct ws *self);
 
+/* Another bound than the target's, for the message that is coming in and all that follow. */
+void ws_set_max_message_bytes(struct ws *self, uint64_t bytes);
+
 /* Whether the connection stands between two messages, as far as the transport can know. */
 bool ws_is_between_messages(const struct ws *self);
 

@@ -182,9 +182,14 @@ static void give_back(struct assume *assume)
     look_in(assume, LOOK_EVERY_MS);
 }
 
+bool assume_is_under_way(const struct assume *self)
+{
+    return self != NULL && self->phase != PHASE_OVER;
+}
+
 bool assume_give_up(struct assume *self)
 {
-    if (self == NULL || self->phase == PHASE_OVER) {
+    if (!assume_is_under_way(self)) {
         return false;
     }
     if (self->phase != PHASE_GIVING_BACK) {

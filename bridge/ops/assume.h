@@ -42,6 +42,9 @@ void assume_destroy(struct assume **self);
  * that is due. */
 void assume_begin(struct assume *self, const struct assume_parts *parts, uint32_t wait_ms);
 
+/* Whether it is not over yet. `self` may be NULL: then there is none. */
+bool assume_is_under_way(const struct assume *self);
+
 /* The process is told to stop. True where has_failed() will be called first, because what was taken
  * is given back. `self` may be NULL: then there is nothing to give back. */
 bool assume_give_up(struct assume *self);

@@ -26,6 +26,7 @@ enum {
 
 struct cede {
     struct cede_parts parts;
+    const struct config *config; /* held */
     enum takeover_state state;
     bool is_stopping;
     bool is_opening; /* the other bridge says that it opens its connections */
@@ -47,15 +48,22 @@ static void look_again(struct cede *cede)
     lws_sul_schedule(cede->parts.context, 0, &cede->timer, on_look, LOOK_EVERY_MS * LWS_US_PER_MS);
 }
 
-int cede_create(const struct cede_parts *parts, struct cede **out)
+int cede_create(const struct cede_parts *parts, const struct config *config, struct cede **out)
 {
     struct cede *cede = calloc(1, sizeof *cede);
     if (cede == NULL) {
         return ARIZMQ_ENOMEM;
     }
     cede->parts = *parts;
+    cede->config = config_hold(config);
     *out = cede;
     return ARIZMQ_OK;
+}
+
+void cede_set_config(struct cede *self, const struct config *config)
+{
+    config_release(&self->config);
+    self->config = config_hold(config);
 }
 
 /* Back to where no other bridge is known. */
@@ -78,6 +86,7 @@ void cede_destroy(struct cede **self)
     *self = NULL;
     if (cede != NULL) {
         forget(cede);
+        config_release(&cede->config);
         free(cede);
     }
 }
@@ -171,7 +180,7 @@ static const struct takeover_link *first_not_taken(const struct cede *cede)
 
 static void time_is_up(struct cede *cede)
 {
-    const struct config *config = cede->parts.config;
+    const struct config *config = cede->config;
     const struct takeover_link *left = first_not_taken(cede);
     if (left != NULL) {
         const struct config_node *node = &config->nodes[left->node];
@@ -187,7 +196,7 @@ static void on_look(lws_sorted_usec_list_t *sul)
 {
     struct cede *cede = lws_container_of(sul, struct cede, timer);
     uint64_t now_ms = clock_monotonic_ms();
-    uint32_t silence_ms = cede->parts.config->gateway.takeover_timeout_ms / SILENCE_SHARE;
+    uint32_t silence_ms = cede->config->gateway.takeover_timeout_ms / SILENCE_SHARE;
     if (now_ms >= cede->until_ms && cede->state != TAKEOVER_COMPLETE) {
         time_is_up(cede);
         return;
@@ -254,14 +263,14 @@ static unsigned count_links(const struct config *config)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < config->nodes_count; i++) {
-        count += config->nodes[i].apps_count;
+        count += config_has_node(config, i) ? config->nodes[i].apps_count : 0;
     }
     return count;
 }
 
 static void hand_report(struct cede *cede, uint64_t number, enum takeover_verdict verdict)
 {
-    const struct config *config = cede->parts.config;
+    const struct config *config = cede->config;
     unsigned room = cede->state != TAKEOVER_NONE ? count_links(config) : 0;
     struct takeover_report *report =
         calloc(1, sizeof *report + room * sizeof(struct takeover_report_link));
@@ -274,7 +283,8 @@ static void hand_report(struct cede *cede, uint64_t number, enum takeover_verdic
         report->remaining_ms = cede->until_ms > now_ms ? cede->until_ms - now_ms : 0;
         memcpy(report->outcome, cede->outcome, sizeof report->outcome);
         for (unsigned node = 0; room > 0 && node < config->nodes_count; node++) {
-            for (unsigned i = 0; i < config->nodes[node].apps_count; i++) {
+            unsigned apps = config_has_node(config, node) ? config->nodes[node].apps_count : 0;
+            for (unsigned i = 0; i < apps; i++) {
                 report->links[report->links_count++] = report_link(cede, node, i);
             }
         }
@@ -309,9 +319,9 @@ static enum takeover_verdict begin(struct cede *cede, const struct takeover_lett
     cede->state = TAKEOVER_PREPARING;
     cede->outcome[0] = '\0';
     cede->heard_ms = clock_monotonic_ms();
-    cede->until_ms = cede->heard_ms + cede->parts.config->gateway.takeover_timeout_ms;
+    cede->until_ms = cede->heard_ms + cede->config->gateway.takeover_timeout_ms;
     log_info("takeover", "the bridge of epoch %" PRIu64 " takes over %u application(s) of %u",
-             cede->epoch, cede->links_count, count_links(cede->parts.config));
+             cede->epoch, cede->links_count, count_links(cede->config));
     on_look(&cede->timer);
     return TAKEOVER_OK;
 }
@@ -343,8 +353,10 @@ static enum takeover_verdict judge(struct cede *cede, const struct takeover_lett
     if (is_known) {
         return heard_of(cede, letter);
     }
-    bool may_begin = cede->state == TAKEOVER_NONE && cede->failed_epoch != letter->epoch;
-    return may_begin ? begin(cede, letter, length) : TAKEOVER_OTHER;
+    if (cede->state != TAKEOVER_NONE || cede->failed_epoch == letter->epoch) {
+        return TAKEOVER_OTHER;
+    }
+    return letter->config == cede->config ? begin(cede, letter, length) : TAKEOVER_RELOADING;
 }
 
 void cede_read_letter(void *self, const struct post_letter *letter)

@@ -24,7 +24,6 @@ struct cede;
 /* All borrowed. */
 struct cede_parts {
     struct lws_context *context;
-    const struct config *config;
     struct nodes *nodes;
     struct pipeline *pipeline;
     struct feed *feed;
@@ -32,9 +31,12 @@ struct cede_parts {
     void *owner;
 };
 
-/* Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
-int cede_create(const struct cede_parts *parts, struct cede **out);
+/* `config` is held. Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
+int cede_create(const struct cede_parts *parts, const struct config *config, struct cede **out);
 void cede_destroy(struct cede **self);
+
+/* Another configuration is in force, and is held; not while a takeover is under way. */
+void cede_set_config(struct cede *self, const struct config *config);
 
 /* The reader of POST_TAKEOVER; `self` is a struct cede. */
 void cede_read_letter(void *self, const struct post_letter *letter);

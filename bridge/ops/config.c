@@ -2,7 +2,7 @@
 /*
  * The order of loading: the file's text to a tree, environment and flags over it, the schema, then
  * libcyaml fills struct config from the merged tree, then the rules between values. main.c calls
- * config_load() once, before any thread; nothing here looks at the configuration after that.
+ * config_load() before any thread; a reload calls it again, in a thread of its own.
  */
 #include "arizmq/error.h"
 #include "ops/config_internal.h"
@@ -94,20 +94,6 @@ const char *config_read_error(int result, size_t max_bytes, char *out, size_t ou
     return out;
 }
 
-/* What is derived is not in libcyaml's table, so libcyaml does not free it. */
-void config_destroy(struct config **config)
-{
-    if (!config || !*config) {
-        return;
-    }
-    for (unsigned i = 0; i < (*config)->nodes_count; i++) {
-        free((*config)->nodes[i].host);
-        free((*config)->nodes[i].path);
-    }
-    cyaml_free(&config_cyaml, &config_schema, *config, 0);
-    *config = NULL;
-}
-
 /* The merged tree into a struct by libcyaml. */
 static int fill(struct config_tree *tree, struct config **out)
 {
@@ -156,9 +142,10 @@ int config_load_text(const struct config_source *source, const char *text, size_
     }
     config_tree_destroy(&tree);
     if (result != ARIZMQ_OK) {
-        config_destroy(&config);
+        config_free(config);
         return result;
     }
+    config_begin_holds(config);
     *out = config;
     return ARIZMQ_OK;
 }

@@ -7,10 +7,18 @@
 #ifndef ARIZMQ_OPS_CONFIG_H
 #define ARIZMQ_OPS_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+
+enum {
+    CONFIG_NODES_MAX = 4096,
+    CONFIG_PUBLISH_MAX = 16,
+    /* Indexes of nodes: a node that has been removed keeps its own until nothing refers to it. */
+    CONFIG_SLOTS_MAX = 2 * CONFIG_NODES_MAX,
+};
 
 /* What a link does once another client has taken its application (ApplicationReplaced). */
 enum config_on_replaced {
@@ -32,11 +40,21 @@ enum config_rest {
                             */
 };
 
+/* SHA-256 of a file's content; all zero: no file. */
+struct config_digest {
+    unsigned char bytes[32];
+};
+
 struct config_tls {
     char *ca_file;   /* PEM; NULL: the system's certificate authorities */
     char *cert_file; /* PEM client certificate, NULL: none */
     char *key_file;  /* PEM key of cert_file */
     bool verify;     /* default true */
+
+    /* Of the files when they were loaded, so that a changed file shows. */
+    struct config_digest ca_digest;
+    struct config_digest cert_digest;
+    struct config_digest key_digest;
 };
 
 struct config_node {
@@ -68,6 +86,8 @@ struct config_node {
     char *host; /* without brackets for IPv6 */
     uint16_t port;
     char *path; /* "/ari": no trailing slash */
+
+    const struct config *config; /* that it belongs to; see config_node_hold() */
 };
 
 struct config_publish {
@@ -113,6 +133,7 @@ struct config_history {
     uint32_t max_age_ms; /* 3600000 */
     uint32_t max_page_messages; /* 10000 in one reply */
     uint64_t max_page_bytes;    /* 8 MiB of events in one reply; one event may be larger */
+    uint64_t max_unread_bytes;  /* 64 MiB of replies that clients have not taken yet; then 429 */
 };
 
 /* The same on disk (keep/journal.h). */
@@ -133,8 +154,8 @@ struct config_state {
 };
 
 struct config {
-    struct config_node *nodes;
-    unsigned nodes_count;
+    struct config_node *nodes; /* by slot, see config_place_nodes(); a free one's name is NULL */
+    unsigned nodes_count;      /* slots; before config_place_nodes() the nodes themselves */
     struct config_publish *publish; /* default: events on 5555 and objects on 5556, loopback */
     unsigned publish_count;
     struct config_limits limits;
@@ -146,6 +167,8 @@ struct config {
     uint32_t stop_timeout_ms; /* 5000: the most that SIGTERM may take to drain */
     int32_t io_threads;       /* 1: ZeroMQ's ZMQ_IO_THREADS */
     int log_level;            /* enum log_level; in YAML log: {level: error|warning|info|debug} */
+
+    _Atomic unsigned holders; /* see config_hold(); 0: not loaded but written by hand, not counted */
 };
 
 /* Where the configuration comes from; a later member wins over an earlier one. */
@@ -171,7 +194,28 @@ struct config_source {
 int config_load(const struct config_source *source, struct config **out, char *error,
                 size_t error_size);
 
+/* Ends one hold, that of config_load() or of config_hold(); the last one frees. Any thread. *config
+ * becomes NULL. */
 void config_destroy(struct config **config);
+void config_release(const struct config **config);
+
+/* One more holder, in any thread: a configuration that a reload has replaced lives on until nobody
+ * uses any part of it. Returns `config`. Nothing in it changes once it is shared. */
+const struct config *config_hold(const struct config *config);
+
+/* The same for whoever uses one node of it. NULL is fine. */
+const struct config_node *config_node_hold(const struct config_node *node);
+void config_node_release(const struct config_node **node);
+
+/* Whether slot `index` has a node in this configuration. */
+bool config_has_node(const struct config *config, unsigned index);
+unsigned config_count_nodes(const struct config *config);
+
+/* Puts each node of a freshly loaded `config` into its slot: that of the same name in
+ * taken[0..taken_count), which are the slots' names, NULL for a free one; a new node into the first
+ * free slot. Returns ARIZMQ_OK, ARIZMQ_ENOMEM, or ARIZMQ_ETOOLARGE where CONFIG_SLOTS_MAX do not
+ * suffice: then nothing was changed. */
+int config_place_nodes(struct config *config, const char *const *taken, unsigned taken_count);
 
 /* Writes the effective configuration as YAML, topics of the views' own included. Passwords are
  * written as "***", which config_load() refuses: put in again, it accepts the rest. */

@@ -154,8 +154,9 @@ enum { CONFIG_PATH_BYTES = 64 };
 /* "nodes[2].tls.key_file". Returns out. */
 const char *config_node_path(unsigned index, const char *key, char out[CONFIG_PATH_BYTES]);
 
-/* The rules of a node's tls: they fit its url and each other, and OpenSSL can load the files. */
-int config_tls_check(struct config_tree *tree, const struct config_node *node, unsigned index);
+/* The rules of a node's tls: they fit its url and each other, and OpenSSL can load the files, whose
+ * digests are filled in. */
+int config_tls_check(struct config_tree *tree, struct config_node *node, unsigned index);
 
 struct config_url {
     bool use_tls;
@@ -180,6 +181,12 @@ void config_url_release(struct config_url *url);
 int config_read_file(const char *path, size_t max_bytes, char **text, size_t *length);
 /* What went wrong there, as the end of an error line. */
 const char *config_read_error(int result, size_t max_bytes, char *out, size_t out_size);
+
+/* Frees all of it; NULL is fine. */
+void config_free(struct config *config);
+
+/* The one who loaded it holds it, and each node knows where it belongs. */
+void config_begin_holds(struct config *config);
 
 /* config_load() with the file's content at hand. */
 int config_load_text(const struct config_source *source, const char *text, size_t length,

@@ -9,9 +9,7 @@
 #include "ops/log.h"
 
 enum {
-    NODES_MAX = 4096,
     APPS_MAX = 32,
-    PUBLISH_MAX = 16,
     TEXT_MAX = 256,
     URL_MAX = 1024,
     FILE_NAME_MAX = 4095,
@@ -140,6 +138,7 @@ static const cyaml_schema_field_t history_fields[] = {
     CYAML_FIELD_UINT("max_age_ms", OPTIONAL, struct config_history, max_age_ms),
     CYAML_FIELD_UINT("max_page_messages", OPTIONAL, struct config_history, max_page_messages),
     CYAML_FIELD_UINT("max_page_bytes", OPTIONAL, struct config_history, max_page_bytes),
+    CYAML_FIELD_UINT("max_unread_bytes", OPTIONAL, struct config_history, max_unread_bytes),
     CYAML_FIELD_END,
 };
 
@@ -174,9 +173,9 @@ static const cyaml_schema_field_t log_fields[] = {
 
 static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_SEQUENCE_COUNT("nodes", CYAML_FLAG_POINTER, struct config, nodes, nodes_count,
-                               &node_schema, 1, NODES_MAX),
+                               &node_schema, 1, CONFIG_NODES_MAX),
     CYAML_FIELD_SEQUENCE_COUNT("publish", CYAML_FLAG_POINTER, struct config, publish, publish_count,
-                               &publish_schema, 1, PUBLISH_MAX),
+                               &publish_schema, 1, CONFIG_PUBLISH_MAX),
     CYAML_FIELD_MAPPING("limits", OPTIONAL, struct config, limits, limits_fields),
     CYAML_FIELD_MAPPING("gateway", OPTIONAL, struct config, gateway, gateway_fields),
     CYAML_FIELD_MAPPING("history", OPTIONAL, struct config, history, history_fields),

@@ -2,13 +2,15 @@
 /*
  * A node's tls: what fits its url, and whether OpenSSL can load the files and the key is that of
  * the certificate. config_check() calls it, so that --check-config knows what a start would meet.
- * What it loads is dropped again: the connections' own context is libwebsockets'.
+ * What it loads is dropped again, but for a digest: the connections' own context is libwebsockets'.
  */
 #include "arizmq/error.h"
 #include "ops/config_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,15 +80,59 @@ static int load_file(SSL_CTX *context, const struct tls_file *file)
     return load_key(context, file);
 }
 
-static int load_files(struct config_tree *tree, const struct config_node *node, unsigned index)
+/* Feeds the digest with all that a descriptor gives. 0, or -1 with errno. */
+static int digest_descriptor(EVP_MD_CTX *context, int descriptor)
+{
+    unsigned char piece[4096];
+    ssize_t got;
+    while ((got = read(descriptor, piece, sizeof piece)) != 0) {
+        if (got < 0 && errno != EINTR) {
+            return -1;
+        }
+        if (got > 0 && EVP_DigestUpdate(context, piece, (size_t)got) != 1) {
+            errno = ENOMEM;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int digest_file(const struct tls_file *file, struct config_digest *out)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
+        EVP_MD_CTX_free(context);
+        return config_out_of_memory(file->tree);
+    }
+    int descriptor = open(file->name, O_RDONLY | O_CLOEXEC);
+    int result = descriptor < 0 ? -1 : digest_descriptor(context, descriptor);
+    int reason = errno;
+    if (descriptor >= 0) {
+        close(descriptor);
+    }
+    if (result == 0 && EVP_DigestFinal_ex(context, out->bytes, NULL) != 1) {
+        result = -1;
+        reason = ENOMEM;
+    }
+    EVP_MD_CTX_free(context);
+    return result == 0
+               ? ARIZMQ_OK
+               : config_refuse(file->tree, file->path, file->name,
+                               "cannot be read (%s); allowed: %s", strerrordesc_np(reason),
+                               config_rule_find(file->path)->allowed);
+}
+
+static int load_files(struct config_tree *tree, struct config_node *node, unsigned index)
 {
     const struct {
         const char *key;
         const char *file;
+        struct config_digest *digest;
     } files[] = {
-        {"tls.ca_file", node->tls.ca_file},
-        {"tls.cert_file", node->tls.cert_file},
-        {"tls.key_file", node->tls.key_file}, /* after its certificate */
+        {"tls.ca_file", node->tls.ca_file, &node->tls.ca_digest},
+        {"tls.cert_file", node->tls.cert_file, &node->tls.cert_digest},
+        /* After its certificate. */
+        {"tls.key_file", node->tls.key_file, &node->tls.key_digest},
     };
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     int result = context ? ARIZMQ_OK : config_out_of_memory(tree);
@@ -99,6 +145,7 @@ static int load_files(struct config_tree *tree, const struct config_node *node, 
             config_node_path(index, files[i].key, file.path);
             ERR_clear_error(); /* so that the reason is this file's */
             result = load_file(context, &file);
+            result = result == ARIZMQ_OK ? digest_file(&file, files[i].digest) : result;
         }
     }
     SSL_CTX_free(context);
@@ -116,7 +163,7 @@ static const char *useless_key(const struct config_node *node)
     return tls->cert_file ? "tls.cert_file" : NULL; /* key_file is beside it */
 }
 
-int config_tls_check(struct config_tree *tree, const struct config_node *node, unsigned index)
+int config_tls_check(struct config_tree *tree, struct config_node *node, unsigned index)
 {
     char path[CONFIG_PATH_BYTES];
     const struct config_tls *tls = &node->tls;

@@ -45,6 +45,11 @@
     X(RECEIVE_BUFFER_BYTES, gauge, "arizmq_receive_buffer_bytes", "limits.receive_buffer_bytes")   \
     X(HEARTBEAT_FIRST_TOKENS_MAX, gauge, "arizmq_heartbeat_first_tokens_max",                      \
       "limits.heartbeat_first_tokens")                                                             \
+    X(RELOADS, counter, "arizmq_reloads_total", "Configurations loaded again and applied")         \
+    X(RELOADS_REFUSED, counter, "arizmq_reloads_refused_total",                                    \
+      "Configurations not applied, because something was wrong with them; all stayed as it was")   \
+    X(LAST_RELOAD, gauge, "arizmq_last_reload_timestamp_seconds",                                  \
+      "When the configuration was last loaded again and applied; 0: never")                        \
     X(STOP_TIMEOUT_MS, gauge, "arizmq_stop_timeout_milliseconds", "stop_timeout_ms")               \
     X(SUBSCRIPTIONS, counter, "arizmq_subscriptions_total",                                        \
       "Prefixes newly subscribed to, all views (the second subscriber of a prefix adds none)")     \
@@ -162,7 +167,28 @@
     X(HISTORY_TRIMMED, counter, "arizmq_history_trimmed_total",                                    \
       "Events that left history because of its bounds")                                            \
     X(HISTORY_HOLES, counter, "arizmq_history_holes_total",                                        \
-      "Events published and not kept: larger than history.max_bytes allows, or no memory")
+      "Events published and not kept: larger than history.max_bytes allows, or no memory")         \
+    X(HISTORY_PAGES, counter, "arizmq_history_pages_total",                                        \
+      "GET arizmq/history answered with 200, memory and journal together")                         \
+    X(HISTORY_MESSAGES, counter, "arizmq_history_messages_total", "Messages in these replies")     \
+    X(HISTORY_COMPACTED, counter, "arizmq_history_compacted_total",                                \
+      "GET arizmq/history answered with compacted")                                                \
+    X(HISTORY_UNREAD_BYTES, gauge, "arizmq_history_unread_bytes",                                  \
+      "Memory of replies with messages that their clients have not taken yet")                     \
+    X(HISTORY_MAX_UNREAD_BYTES, gauge, "arizmq_history_max_unread_bytes",                          \
+      "history.max_unread_bytes")                                                                  \
+    X(HISTORY_MAX_PAGE_MESSAGES, gauge, "arizmq_history_max_page_messages",                        \
+      "history.max_page_messages")                                                                 \
+    X(HISTORY_MAX_PAGE_BYTES, gauge, "arizmq_history_max_page_bytes", "history.max_page_bytes")    \
+    X(STATE_OBJECTS, gauge, "arizmq_state_objects", "Objects whose last value is kept")            \
+    X(STATE_BYTES, gauge, "arizmq_state_bytes", "Memory that they take, with all it costs")        \
+    X(STATE_MAX_OBJECTS, gauge, "arizmq_state_max_objects", "state.max_objects")                   \
+    X(STATE_MAX_BYTES, gauge, "arizmq_state_max_bytes", "state.max_bytes")                         \
+    X(STATE_RECONCILE_PER_S, gauge, "arizmq_state_reconcile_per_second", "state.reconcile_per_s")  \
+    X(STATE_LEFT_OUT, counter, "arizmq_state_left_out_total",                                      \
+      "Objects not kept because a bound of state or all memory was reached")                       \
+    X(STATE_EVICTED, counter, "arizmq_state_evicted_total",                                        \
+      "Devices forgotten to make room for others, the one told of longest ago first")
 
 #define METRICS_ENUM(identifier, type, name, help) METRIC_##identifier,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRICS_COUNT };

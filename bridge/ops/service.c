@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The running daemon: puts libwebsockets' loop, the pipeline and the nodes together, beats once a
- * second, and on SIGTERM takes them apart again in the order that loses nothing: links first, while
- * their last events are still published, then ArizmqStopping, then a last heartbeat. main.c calls
- * it. Everything here runs in the event thread; the gateway has a thread of its own.
+ * second, has the configuration read again on SIGHUP, and on SIGTERM takes them apart again in the
+ * order that loses nothing: links first, while their last events are still published, then
+ * ArizmqStopping, then a last heartbeat. main.c calls it. Everything here runs in the event thread;
+ * the gateway has a thread of its own.
  */
 #include "ops/service.h"
 
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -28,8 +28,10 @@
 #include "node/nodes.h"
 #include "ops/assume.h"
 #include "ops/cede.h"
+#include "ops/file_limit.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
+#include "ops/reload.h"
 #include "pipeline.h"
 #include "publish/own_event.h"
 
@@ -37,16 +39,11 @@ enum {
     ERROR_SIZE = 512,
     SUBSCRIPTIONS_EVERY_MS = 100,
     STOP_POLL_MS = 5,
-    FILES_WANTED = 65536, /* each subscriber and each link is one */
-    FILES_NEEDED = 32,    /* without any link; libzmq aborts where it gets none */
-    FILES_PER_LINK = 2,   /* its WebSocket and a request */
-    FILES_OF_GATEWAY = 8, /* its socket, its loop */
-    FILES_PER_NODE = 2,   /* of the gateway: libcurl's own, and a connection; more are opened where
-                             more may be */
 };
 
 struct service {
-    const struct config *config;
+    const struct config *config; /* held */
+    const struct config_source *source;
     const struct options *options;
     struct lws_context *context;
     struct lws_vhost *vhost;
@@ -57,6 +54,7 @@ struct service {
     struct assume *assume;   /* NULL: this bridge does not take over from another */
     struct pipeline *pipeline;
     struct nodes *nodes;
+    struct reload *reload;
     int signals; /* a signalfd; libwebsockets closes it once it has adopted it */
     lws_sorted_usec_list_t beat;
     lws_sorted_usec_list_t subscriptions;
@@ -134,8 +132,8 @@ static void begin_stop(struct service *service, const char *why)
     if (service->cede != NULL) {
         cede_stop(service->cede);
     }
-    log_info("stopping", "%s: closing %u node(s), at most %u ms", why, service->config->nodes_count,
-             service->config->stop_timeout_ms);
+    log_info("stopping", "%s: closing %u node(s), at most %u ms", why,
+             config_count_nodes(service->config), service->config->stop_timeout_ms);
     service->stop_by_ms = clock_monotonic_ms() + service->config->stop_timeout_ms;
     if (service->gateway != NULL) {
         gateway_stop(service->gateway, service->config->stop_timeout_ms / 4);
@@ -176,6 +174,8 @@ static void read_signal(struct service *service)
     while (read(service->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGUSR1) {
             write_metrics();
+        } else if (info.ssi_signo == SIGHUP) {
+            reload_begin(service->reload);
         } else if (!assume_give_up(service->assume)) {
             begin_stop(service, strsignal((int)info.ssi_signo));
         }
@@ -191,9 +191,10 @@ static int service_callback(struct lws *wsi, enum lws_callback_reasons reason, v
     struct service *service = lws_context_user(lws_get_context(wsi));
     if (reason == LWS_CALLBACK_RAW_RX_FILE) {
         read_signal(service);
-    } else if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED && service->nodes != NULL) {
+    } else if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED && service->reload != NULL) {
         nodes_wake(service->nodes);
         post_take(service->post);
+        reload_wake(service->reload);
     }
     return 0;
 }
@@ -209,38 +210,6 @@ static void on_lws_log(int level, const char *line)
     } else {
         log_debug("libwebsockets", "%.*s", length, line);
     }
-}
-
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_WANTED) {
-        return;
-    }
-    limit.rlim_cur = limit.rlim_max < FILES_WANTED ? limit.rlim_max : FILES_WANTED;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        log_warning("file_limit", "cannot raise the number of open files to %llu: %s",
-                    (unsigned long long)limit.rlim_cur, strerror(errno));
-    }
-}
-
-static int check_file_limit(const struct config *config, char *error, size_t error_size)
-{
-    bool has_gateway = config->gateway.enabled;
-    unsigned needed = FILES_NEEDED + (has_gateway ? FILES_OF_GATEWAY : 0);
-    for (unsigned i = 0; i < config->nodes_count; i++) {
-        needed += config->nodes[i].apps_count * FILES_PER_LINK;
-        needed += has_gateway ? FILES_PER_NODE : 0;
-    }
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
-        snprintf(error, error_size,
-                 "only %llu files may be open (ulimit -n); this configuration needs %u and one for "
-                 "each subscriber",
-                 (unsigned long long)limit.rlim_cur, needed);
-        return ARIZMQ_EIO;
-    }
-    return ARIZMQ_OK;
 }
 
 /* Starting OpenSSL costs 4 MB of memory, which a bridge without wss:// can do without. */
@@ -279,6 +248,14 @@ static int create_context(struct service *service)
     return service->vhost != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
 }
 
+void service_hold_reload(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 /* Signals arrive as bytes in the loop, like everything else. */
 static int adopt_signals(struct service *service)
 {
@@ -287,6 +264,7 @@ static int adopt_signals(struct service *service)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
         return ARIZMQ_EIO;
@@ -322,28 +300,74 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
     }
     post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
     struct cede_parts parts = {.context = service->context,
-                               .config = service->config,
                                .nodes = service->nodes,
                                .pipeline = service->pipeline,
                                .feed = service->feed,
                                .is_over = on_ceded,
                                .owner = service};
-    result = cede_create(&parts, &service->cede);
+    result = cede_create(&parts, service->config, &service->cede);
     if (result != ARIZMQ_OK) {
         return result;
     }
     post_set_reader(service->post, POST_TAKEOVER, cede_read_letter, service->cede);
-    result =
-        gateway_create(service->config, service->feed, service->post,
-                       pipeline_epoch(service->pipeline), &service->gateway, error, error_size);
-    if (result == ARIZMQ_OK) {
-        result = gateway_start(service->gateway);
-        if (result != ARIZMQ_OK) {
-            snprintf(error, error_size, "cannot start the gateway's thread");
-        }
+    return gateway_create(service->config, service->feed, service->post,
+                          pipeline_history(service->pipeline), NULL, &service->gateway, error,
+                          error_size);
+}
+
+static int start_gateway(struct service *service, char *error, size_t error_size)
+{
+    post_set_reader(service->post, POST_CONFIG_TAKEN, reload_read_taken, service->reload);
+    post_set_reader(service->post, POST_NODE_CLEAR, reload_read_clear, service->reload);
+    int result = gateway_start(service->gateway);
+    if (result != ARIZMQ_OK) {
+        snprintf(error, error_size, "cannot start the gateway's thread");
     }
     return result;
 }
+
+/* --- reload */
+
+static const char *why_no_reload(void *owner)
+{
+    const struct service *service = owner;
+    if (service->stop_by_ms != 0) {
+        return "the bridge is stopping";
+    }
+    if (service->cede != NULL && cede_is_under_way(service->cede)) {
+        return "another bridge is taking over";
+    }
+    return assume_is_under_way(service->assume) ? "this bridge is taking over" : NULL;
+}
+
+static void on_reloaded(void *owner, const struct config *config)
+{
+    struct service *service = owner;
+    if (config->heartbeat_ms != service->config->heartbeat_ms) {
+        again_in(service, &service->beat, on_beat, config->heartbeat_ms);
+    }
+    config_release(&service->config);
+    service->config = config_hold(config);
+    if (service->cede != NULL) {
+        cede_set_config(service->cede, config);
+    }
+    show_bounds(config);
+}
+
+static int create_reload(struct service *service)
+{
+    struct reload_parts parts = {.context = service->context,
+                                 .source = service->source,
+                                 .pipeline = service->pipeline,
+                                 .nodes = service->nodes,
+                                 .gateway = service->gateway,
+                                 .why_not = why_no_reload,
+                                 .applied = on_reloaded,
+                                 .owner = service};
+    return reload_create(&parts, service->config, &service->reload);
+}
+
+/* --- start and end */
 
 /* libzmq's threads inherit the blocked signals, so this comes after adopt_signals(). */
 static int create_parts(struct service *service, char *error, size_t error_size)
@@ -373,14 +397,17 @@ static int create_parts(struct service *service, char *error, size_t error_size)
     if (result == ARIZMQ_OK && has_gateway) {
         result = create_gateway(service, error, error_size);
     }
-    return result;
+    if (result == ARIZMQ_OK) {
+        result = create_reload(service);
+    }
+    return result == ARIZMQ_OK && has_gateway ? start_gateway(service, error, error_size) : result;
 }
 
 static int service_start(struct service *service)
 {
     char error[ERROR_SIZE] = "no memory for the event loop";
-    raise_file_limit();
-    int result = check_file_limit(service->config, error, sizeof error);
+    file_limit_raise();
+    int result = file_limit_check(service->config, error, sizeof error);
     if (result == ARIZMQ_OK) {
         result = create_context(service);
     }
@@ -425,9 +452,11 @@ static int linger_ms(const struct service *service)
     return (int)(left_ms > all_ms / 4 ? left_ms : all_ms / 4);
 }
 
-int service_run(const struct config *config, const struct options *options)
+int service_run(const struct config *config, const struct config_source *source,
+                const struct options *options)
 {
-    struct service service = {.config = config, .options = options, .signals = -1};
+    struct service service = {
+        .config = config_hold(config), .source = source, .options = options, .signals = -1};
     int result = service_start(&service);
     while (result == ARIZMQ_OK && !service.is_done) {
         if (lws_service(service.context, 0) < 0) {
@@ -438,6 +467,7 @@ int service_run(const struct config *config, const struct options *options)
     gateway_destroy(&service.gateway);
     assume_destroy(&service.assume);
     cede_destroy(&service.cede);
+    reload_destroy(&service.reload);
     nodes_destroy(&service.nodes);
     feed_destroy(&service.feed);
     post_destroy(&service.post);
@@ -450,6 +480,7 @@ int service_run(const struct config *config, const struct options *options)
     uint64_t seq = service.pipeline != NULL ? pipeline_seq(service.pipeline) : 0;
     pipeline_destroy(&service.pipeline, linger_ms(&service));
     zsys_shutdown();
+    config_release(&service.config);
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);
     }

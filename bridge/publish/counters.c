@@ -61,6 +61,7 @@ void counters_destroy(struct counters **self)
     for (unsigned depth = 0; depth < (*self)->tokens; depth++) {
         struct table *table = &(*self)->tables[depth];
         HASH_CLEAR(hh, table->by_prefix);
+        metrics_set(METRIC_COUNTERS, metrics_get(METRIC_COUNTERS) - table->size);
         struct counter *counter = NULL;
         struct counter *next = NULL;
         DL_FOREACH_SAFE(table->latest, counter, next)
@@ -157,6 +158,21 @@ void counters_count(struct counters *self, const struct topic *topic, uint64_t *
             table_use(&self->tables[depth], self->max, topic->bytes, end, hash_fold(hash));
         count[depth + 1] = counter != NULL ? ++counter->count : 1;
         begin = end;
+    }
+}
+
+void counters_set_max(struct counters *self, uint32_t max)
+{
+    self->max = max;
+}
+
+void counters_trim(struct counters *self, uint32_t most)
+{
+    for (unsigned depth = 0; depth < self->tokens; depth++) {
+        struct table *table = &self->tables[depth];
+        for (; most > 0 && table->size > self->max; most--) {
+            table_drop_oldest(table);
+        }
     }
 }
 

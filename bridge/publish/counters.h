@@ -27,6 +27,11 @@ void counters_destroy(struct counters **self);
  * like none. */
 void counters_count(struct counters *self, const struct topic *topic, uint64_t *count);
 
+/* Another bound from now on. What is beyond it leaves with counters_trim(), which drops at most
+ * `most`; to be called now and then. */
+void counters_set_max(struct counters *self, uint32_t max);
+void counters_trim(struct counters *self, uint32_t most);
+
 /* count[0]: all messages. */
 uint64_t counters_total(const struct counters *self);
 

@@ -19,6 +19,7 @@ enum {
     SUBSCRIPTIONS_PER_TURN = 10000,
     /* No topic is longer, so no prefix need be; a subscriber that sends more is disconnected. */
     SUBSCRIPTION_BYTES_MAX = TOPIC_BYTES_MAX + 1,
+    COUNTERS_TRIMMED_MAX = 10000, /* with each heartbeat; a millisecond or two */
 };
 
 struct view {
@@ -27,7 +28,8 @@ struct view {
     struct history *history; /* NULL: there is none */
     int number;              /* in history; -1: not kept there */
     zsock_t *socket;
-    void *handle; /* the libzmq socket within */
+    void *handle;   /* the libzmq socket within */
+    int bound_mark; /* the sndhwm that the socket was bound with */
     struct topic_template template;
     struct counters *counters;
 };
@@ -64,6 +66,7 @@ int view_create(const struct config_publish *config, const struct config_limits 
     view->config = config;
     view->epoch = epoch;
     view->number = -1;
+    view->bound_mark = config->sndhwm;
     const char *topic = config->topic != NULL ? config->topic : config_view_topic(config->view);
     int result = topic_template_compile(topic, &view->template);
     if (result == ARIZMQ_OK) {
@@ -95,6 +98,27 @@ void view_destroy(struct view **self, int linger_ms)
     counters_destroy(&(*self)->counters);
     free(*self);
     *self = NULL;
+}
+
+void view_set_config(struct view *self, const struct config_publish *config,
+                     const struct config_limits *limits)
+{
+    bool is_other_mark = config->sndhwm != self->config->sndhwm;
+    self->config = config;
+    counters_set_max(self->counters, limits->max_counters);
+    if (is_other_mark) {
+        zsock_set_sndhwm(self->socket, config->sndhwm);
+    }
+}
+
+void view_tidy(struct view *self)
+{
+    counters_trim(self->counters, COUNTERS_TRIMMED_MAX);
+    /* libzmq gives a new mark to the subscribers that are connected; one that connects later gets
+     * that which the socket was bound with. */
+    if (self->config->sndhwm != self->bound_mark) {
+        zsock_set_sndhwm(self->socket, self->config->sndhwm);
+    }
 }
 
 const char *view_name(const struct view *self)
@@ -170,17 +194,19 @@ static void view_publish_one(struct view *view, const struct event *event,
     view_send(view, &topic, &shared, &stamp);
 }
 
-/* The bridge's own events begin with arizmq/-/ in views that are told by object. */
+/* The bridge's own events begin with arizmq/-/ in views that are told by object. In others the topic
+ * of one that tells of an object has its id. */
 static const struct event_object own_object = {
     .kind = "arizmq", .part = {{.bytes = "-", .length = 1}}, .parts = 1};
 
 void view_publish(struct view *self, const struct event *event, zmq_msg_t *payload)
 {
-    if (event->is_own) {
+    bool by_object = self->config->view == CONFIG_VIEW_OBJECTS;
+    if (event->is_own && (by_object || event->object_count == 0)) {
         view_publish_one(self, event, &own_object, payload);
         return;
     }
-    if (self->config->view == CONFIG_VIEW_OBJECTS) {
+    if (by_object) {
         for (unsigned i = 0; i < event->object_count; i++) {
             view_publish_one(self, event, &event->objects[i], payload);
         }

@@ -25,6 +25,15 @@ int view_create(const struct config_publish *config, const struct config_limits 
 /* Closes the socket; what subscribers have not been sent yet gets up to `linger_ms`. */
 void view_destroy(struct view **self, int linger_ms);
 
+/* The same view goes on with another sndhwm and max_counters; `config` is borrowed in place of the
+ * one before. The mark holds for subscribers that are connected, and with the next view_tidy() for
+ * those that come later. */
+void view_set_config(struct view *self, const struct config_publish *config,
+                     const struct config_limits *limits);
+
+/* What is to be done now and then: counters beyond a smaller bound leave. */
+void view_tidy(struct view *self);
+
 /* "events" or "objects". */
 const char *view_name(const struct view *self);
 

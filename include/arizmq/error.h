@@ -14,6 +14,10 @@ enum arizmq_error {
     ARIZMQ_EIO = -4, /* the operating system or a library refused; errno may tell more */
     ARIZMQ_ENOTFOUND = -5,
     ARIZMQ_ECLOSED = -6, /* the peer or the owner is gone */
+    ARIZMQ_EUNREACHABLE =
+        -7,                /* nobody answers there, or nobody who speaks ZeroMQ: nothing was sent */
+    ARIZMQ_ETIMEOUT = -8,  /* it did not come in time */
+    ARIZMQ_EPROTOCOL = -9, /* what the peer sent is not what it should be */
 };
 
 #endif

@@ -79,7 +79,8 @@ struct arizmq_gaps_result {
     size_t key_length;  /* the topic's first bytes that name the counter; of a heartbeat: 0 */
     uint64_t missing;   /* messages known to be lost; of RESTARTED and STARTED_ANEW: those since the
                            counter began. A message is counted as missing once. */
-    uint64_t after_seq; /* the missing ones have a greater seq; 0: from the epoch's start */
+    uint64_t after_seq; /* the missing ones have a greater seq, in views where an event gives
+                           several messages perhaps this one; 0: from the epoch's start */
 };
 
 /* What was seen under one prefix so far. */

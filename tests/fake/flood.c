@@ -353,6 +353,17 @@ static void run_flood(struct fake *fake, struct session *session, char *rest)
     lws_sul_schedule(fake->lws, 0, &flood->timer, flood_tick, 1);
 }
 
+static void run_flood_status(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    (void)rest;
+    if (fake->flood) {
+        console_ok("events=%" PRIu64 " sent=%" PRIu64, fake->flood->happened, fake->flood->sent);
+    } else {
+        console_error("flood-status: none is under way");
+    }
+}
+
 static void run_flood_stop(struct fake *fake, struct session *session, char *rest)
 {
     (void)session;
@@ -427,6 +438,7 @@ void flood_list_bridges(const struct fake *fake, json_t *out)
 
 const struct console_command console_flood_commands[] = {
     {"flood", false, run_flood},
+    {"flood-status", false, run_flood_status},
     {"flood-stop", false, run_flood_stop},
     {"truth", false, run_truth},
     {0},

@@ -6,8 +6,6 @@
  */
 #include "flood_event.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* In the templates: $C the channel's id, $H the call's number in hexadecimal, $A the application,
@@ -115,11 +113,12 @@ struct values {
     char channel[FLOOD_ID_MAX];
 };
 
-static void values_set(struct values *values, const char *app, const char *entity_id, uint64_t call,
-                       uint64_t serial)
+/* printf() would take most of the time. */
+static char *put_text(char *out, const char *text)
 {
-    *values = (struct values){.app = app, .entity_id = entity_id, .call = call, .serial = serial};
-    snprintf(values->channel, sizeof values->channel, "%.*s.%" PRIu64, FLOOD_APP_MAX, app, call);
+    size_t length = strlen(text);
+    memcpy(out, text, length);
+    return out + length;
 }
 
 static char *put_digits(char *out, uint64_t value, unsigned digits)
@@ -129,6 +128,27 @@ static char *put_digits(char *out, uint64_t value, unsigned digits)
         value /= 10;
     }
     return out + digits;
+}
+
+static char *put_number(char *out, uint64_t value)
+{
+    unsigned digits = 1;
+    for (uint64_t rest = value / 10; rest > 0; rest /= 10) {
+        digits++;
+    }
+    return put_digits(out, value, digits);
+}
+
+static void values_set(struct values *values, const char *app, const char *entity_id, uint64_t call,
+                       uint64_t serial)
+{
+    values->app = app;
+    values->entity_id = entity_id;
+    values->call = call;
+    values->serial = serial;
+    char *end = put_text(values->channel, app);
+    *end++ = '.';
+    *put_number(end, call) = '\0';
 }
 
 /* As Asterisk writes times: a millisecond for each serial number, from 2026-11-01 on. */
@@ -148,11 +168,12 @@ static char *put_time(char *out, uint64_t ms)
     return out + 5;
 }
 
-static char *put_text(char *out, const char *text)
+static char *put_hex(char *out, uint32_t value)
 {
-    size_t length = strlen(text);
-    memcpy(out, text, length);
-    return out + length;
+    for (int shift = 28; shift >= 0; shift -= 4) {
+        *out++ = "0123456789abcdef"[value >> shift & 0xf];
+    }
+    return out;
 }
 
 static char *put_value(char *out, char which, const struct values *values)
@@ -161,7 +182,7 @@ static char *put_value(char *out, char which, const struct values *values)
     case 'C':
         return put_text(out, values->channel);
     case 'H':
-        return out + sprintf(out, "%08" PRIx64, values->call);
+        return put_hex(out, (uint32_t)values->call);
     case 'A':
         return put_text(out, values->app);
     case 'E':
@@ -171,7 +192,7 @@ static char *put_value(char *out, char which, const struct values *values)
     case 'K':
         return put_time(out, values->call);
     default:
-        return out + sprintf(out, "%" PRIu64, values->serial);
+        return put_number(out, values->serial);
     }
 }
 

@@ -134,6 +134,7 @@ Test(fake_flood, keeps_to_its_rate)
     cr_assert_geq(elapsed_us, 499000);
     fake_do(fake, "flood 100000000 10 ivr");
     cr_assert_str_eq(fake_command(fake, "flood 1 1 ivr"), "error flood: one is under way");
+    cr_assert_leq(fake_number(fake_do(fake, "flood-status"), "events"), 100);
     fake_do(fake, "flood-stop");
     cr_assert_not_null(fake_await_event(fake, "flood stopped events=", 20000));
     cr_assert_str_eq(fake_command(fake, "flood-stop"), "error flood-stop: none is under way");

@@ -97,6 +97,7 @@ void stage_create(struct stage *stage)
     cr_assert_eq(nodes_create(stage->loop.context, stage->loop.vhost, &stage->config,
                               stage->pipeline, stage->feed, &stage->nodes, error, sizeof error),
                  ARIZMQ_OK, "%s", error);
+    post_set_reader(stage->post, POST_COMMAND, nodes_send_command, stage->nodes);
     create_subscriber(stage);
 }
 

@@ -193,7 +193,9 @@ Test(memory, millions_of_events_leave_nothing_behind)
 {
     unsigned long batches = millions_wanted() * 1000000 / BATCH;
     struct flood flood;
-    flood_open(&flood, "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH);
+    /* So little history that it is full long before the first tenth is over. */
+    flood_open(&flood,
+               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "history: {max_bytes: 4194304}\n");
     batch_write(flood.batch);
     uint64_t warm = 0;
     uint64_t counters = 0;
@@ -223,7 +225,8 @@ Test(memory, new_ids_take_the_place_of_old_ones)
     struct flood flood;
     flood_open(&flood,
                "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "limits: {max_counters: 5000}\n"
-               "gateway: {endpoint: \"ipc://DIR/gateway\", max_objects: 5000, feed_bytes: 65536}\n");
+               "gateway: {endpoint: \"ipc://DIR/gateway\", max_objects: 5000, feed_bytes: 65536}\n"
+               "state: {max_objects: 5000}\nhistory: {max_bytes: 4194304}\n");
     uint64_t warm = 0;
     for (unsigned long i = 0; i < BATCHES; i++) {
         batch_write_new(flood.batch, i);

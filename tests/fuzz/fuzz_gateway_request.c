@@ -2,7 +2,8 @@
 /*
  * Any bytes as a request. The first two are the length of the header, the rest is header and body.
  * What is accepted must be fit for an HTTP request as it stands; what is refused must have one
- * sentence; either way there is a reply header that is JSON.
+ * sentence; either way there is a reply header that is JSON. The query of what is accepted, and the
+ * body as if it was one, are read as that of GET arizmq/history, too.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <unistr.h>
 
 #include "arizmq/error.h"
+#include "gateway/history_query.h"
 #include "gateway/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -122,6 +124,45 @@ static void check_reply(const struct request *request)
     free(text);
 }
 
+static const struct config_history bounds = {.max_page_messages = 1000, .max_page_bytes = 5000};
+
+/* What is taken is in bounds, and every byte of it is in memory that can be read. */
+static void check_history_query(const char *text)
+{
+    struct history_query query;
+    struct request_refusal refusal = {0};
+    int result = history_query_read(text, &bounds, &query, &refusal);
+    if (result != ARIZMQ_OK) {
+        demand(result == ARIZMQ_EINVALID && refusal.error == REPLY_BAD_REQUEST,
+               "a query is refused as bad");
+        check_refused(&refusal);
+        return;
+    }
+    demand(query.limit >= 1 && query.limit <= bounds.max_page_messages, "the limit is in bounds");
+    demand(query.page_bytes == bounds.max_page_bytes, "the bytes are in bounds");
+    demand(query.after <= query.until, "until is not below after");
+    demand(query.after <= INT64_MAX && query.epoch <= INT64_MAX, "numbers are of 63 bits");
+    demand(strlen(query.view) <= strlen(text) || strcmp(query.view, "events") == 0, "a view");
+    demand(query.prefix.bytes[query.prefix.length] == '\0', "a NUL byte follows the prefix");
+    struct history_query again;
+    demand(history_query_read(text, &bounds, &again, &refusal) == ARIZMQ_OK &&
+               again.prefix.length == query.prefix.length &&
+               memcmp(again.prefix.bytes, query.prefix.bytes, query.prefix.length) == 0,
+           "it is always the same");
+    history_query_release(&again);
+    history_query_release(&query);
+}
+
+static void check_body_as_query(const char *body, size_t length)
+{
+    char *text = malloc(length + 1);
+    demand(text != NULL, "there is memory");
+    memcpy(text, body, length);
+    text[length] = '\0';
+    check_history_query(text);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2) {
@@ -146,6 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (result == ARIZMQ_OK) {
         demand(request.uri != NULL, "what is accepted has a uri");
         check_accepted(&request, body);
+        check_history_query(request.query);
     } else {
         check_refused(&refusal);
     }
@@ -158,6 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_word(request.app);
     check_reply(&request);
     request_release(&request);
+    check_body_as_query(body, rest - header_length);
     free(body);
     return 0;
 }

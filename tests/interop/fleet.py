@@ -36,9 +36,11 @@ class Fake:
     """A fake Asterisk; see tests/fake/README.md."""
 
     def __init__(self):
-        self.process = subprocess.Popen([BUILD / "fake_asterisk"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, bufsize=1,
-                                        preexec_fn=die_with_parent)
+        self.start([BUILD / "fake_asterisk"])
+
+    def start(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, bufsize=1, preexec_fn=die_with_parent)
         self.port = int(self.process.stdout.readline().split()[1])
         self.events, self.answers = [], []
         self.changed = threading.Condition()

@@ -343,7 +343,7 @@ class NoReply(ClientTest):
     def test_garbage_gets_one_line(self):
         good = {"status_code": 200}
         for frames, said in (
-                ([b"junk \x1b[31m", b""], 'its header is no JSON object: "junk \\x1b[31m"'),
+                ([b"junk \x1b[31m", b""], 'its header is no JSON object: "junk \\u001B[31m"'),
                 ([b"[1]", b""], "its header is no JSON object"),
                 ([b"\xff" * 500, b""], "its header is no JSON object\n"),
                 (["ü".encode() * 50, b""], '"' + "ü" * 40 + '…"'),
@@ -353,10 +353,10 @@ class NoReply(ClientTest):
                 ([b'{"status_code":2000}', b""], "no status_code from 100 to 599"),
                 ([b'{"status_code":99999999999999999999}', b""], "is no JSON object"),
                 ([json.dumps(good | {"request_id": "other"}).encode(), b""],
-                 'it is the reply to another request_id: "other"'),
-                ([json.dumps(good).encode()], "frames: 1; expected 2, header and body"),
-                ([json.dumps(good).encode(), b"", b""], "frames: 3; expected 2"),
-                ([b"x"] * 1000, "frames: 1000; expected 2"), ([], "frames: 0; expected 2")):
+                 'it is the reply to another request_id: "{'),
+                ([json.dumps(good).encode()], "it has no two frames, header and body"),
+                ([b"x"] * 1000, 'its header is no JSON object: "x"'),
+                ([], "it has no two frames, header and body\n")):
             with self.subTest(said=said):
                 gateway = self.gateway()
                 process = self.start("req", "GET", "x", "--retry=3", gateway=gateway)

@@ -4,6 +4,7 @@
  * line each; `replies` prints headers as the gateway sends them; `requests` says for each line of
  * its input, a request's header, what request_read() says.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,11 @@ static int print_reply(const struct reply *reply, const struct request *request)
     return result;
 }
 
+static bool has_position(enum reply_error error)
+{
+    return error == REPLY_EPOCH_CHANGED || error == REPLY_COMPACTED || error == REPLY_FUTURE;
+}
+
 static int print_replies(void)
 {
     const struct request request = {
@@ -55,12 +61,28 @@ static int print_replies(void)
     result |= print_reply(&reply, NULL);
     reply = (struct reply){.source = "bridge", .status_code = 200, .reason_phrase = "OK"};
     result |= print_reply(&reply, &request);
+    struct reply_position position = {
+        .epoch = 1795444501160000, .oldest = 17, .newest = 16, .is_page = true, .last = 16};
+    reply.position = &position;
+    result |= print_reply(&reply, &request);
+    position = (struct reply_position){.epoch = 1795444501160000,
+                                       .oldest = 17,
+                                       .newest = 1050,
+                                       .is_page = true,
+                                       .first = 1044,
+                                       .last = 1050,
+                                       .count = 5,
+                                       .more = true};
+    result |= print_reply(&reply, &request);
+    position.is_page = false;
+    position.first = 0;
     for (unsigned i = 0; i < REPLY_ERRORS_COUNT; i++) {
         enum reply_error error = (enum reply_error)i;
         reply.status_code = reply_error_status(error);
         reply.reason_phrase = reply_error_reason(error);
         reply.error = reply_error_word(error);
         reply.content_type = "application/json";
+        reply.position = has_position(error) ? &position : NULL;
         result |= print_reply(&reply, i % 2 == 0 ? &request : NULL);
     }
     return result;

@@ -127,9 +127,10 @@ def check_replies(program, failures):
             failures.append(f"{constants['error']}: does not say whether anything was sent")
     if listed != lines(program, "errors"):
         failures.append(f"REPLY_ERRORS is not what the schema lists: {listed}")
-    if len(replies) != len(listed) + 3:
+    if len(replies) != len(listed) + 5:
         failures.append(f"only {len(replies)} replies")
     known = set(schema["properties"])
+    positional = 0
     for reply in replies:
         failures += [f"{reply}: {error.message}" for error in validator.iter_errors(reply)]
         if not set(reply) <= known:
@@ -137,12 +138,23 @@ def check_replies(program, failures):
         if list(reply)[0] != "type":
             failures.append(f"{reply}: type is not the first member")
         for wrong in ({"error": "other"}, {"status_code": 99}, {"source": "other"},
-                      {"elapsed_ms": -1}, {"type": "Other"}, {"uri": "a b"}, {"request_id": 7}):
+                      {"elapsed_ms": -1}, {"type": "Other"}, {"uri": "a b"}, {"request_id": 7},
+                      {"epoch": 0}, {"oldest": 0}, {"newest": -1}, {"first": 0}, {"last": -1},
+                      {"count": "5"}, {"more": 1}):
             if validator.is_valid({**reply, **wrong}):
                 failures.append(f"{reply} with {wrong} is accepted")
+        positions = set(reply) & {"epoch", "first", "last", "oldest", "newest", "count", "more"}
+        positional += len(positions) > 0
+        for name in positions - {"first"}:
+            if validator.is_valid({key: reply[key] for key in reply if key != name}):
+                failures.append(f"{reply} without {name} is accepted")
+        if validator.is_valid({**reply, "source": "asterisk", "error": "x", "epoch": 1}):
+            failures.append(f"{reply}: Asterisk has an epoch")
         for name in schema["required"]:
             if validator.is_valid({key: reply[key] for key in reply if key != name}):
                 failures.append(f"{reply} without {name} is accepted")
+    if positional != 5:
+        failures.append(f"{positional} replies with a position in history")
 
 
 def check_resource(name, wanted, failures):

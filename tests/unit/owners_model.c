@@ -76,6 +76,9 @@ static void make_room(struct model *model)
 static struct model_owner *get_owner(struct model *model, unsigned node, unsigned kind, unsigned id)
 {
     struct model_object *object = &model->object[kind][id];
+    if (model->is_away[node]) {
+        return NULL;
+    }
     if (object->seen == 0) {
         if (model->count >= model->max) {
             make_room(model);
@@ -176,6 +179,52 @@ void model_release(struct model *model, unsigned node, unsigned kind, unsigned i
         memset(object, 0, sizeof *object);
         model->count--;
     }
+}
+
+/* The one seen last among those that `node` alone keeps from having ended; NULL: none. */
+static struct model_object *next_to_end(struct model *model, unsigned node)
+{
+    struct model_object *found = NULL;
+    for (unsigned i = 0; i < MODEL_KINDS * MODEL_IDS; i++) {
+        struct model_object *object = &model->object[i / MODEL_IDS][i % MODEL_IDS];
+        struct model_owner *owner = find_owner(object, node);
+        if (owner == NULL || object->count == 1 || !any_current(object)) {
+            continue;
+        }
+        struct model_object without = *object;
+        drop_owner(&without, (unsigned)(owner - object->owner));
+        if (!any_current(&without) && (found == NULL || object->seen > found->seen)) {
+            found = object;
+        }
+    }
+    return found;
+}
+
+void model_forget(struct model *model, unsigned node)
+{
+    struct model_object *object = NULL;
+    while ((object = next_to_end(model, node)) != NULL) {
+        drop_owner(object, (unsigned)(find_owner(object, node) - object->owner));
+        object->seen = ++model->now;
+    }
+    for (unsigned i = 0; i < MODEL_KINDS * MODEL_IDS; i++) {
+        object = &model->object[i / MODEL_IDS][i % MODEL_IDS];
+        struct model_owner *owner = find_owner(object, node);
+        if (owner != NULL) {
+            drop_owner(object, (unsigned)(owner - object->owner));
+        }
+        if (object->seen > 0 && object->count == 0) {
+            memset(object, 0, sizeof *object);
+            model->count--;
+        }
+    }
+    memset(model->in_census[node], 0, sizeof model->in_census[node]);
+    model->is_away[node] = true;
+}
+
+void model_admit(struct model *model, unsigned node)
+{
+    model->is_away[node] = false;
 }
 
 void model_begin_census(struct model *model, unsigned node, unsigned kind)

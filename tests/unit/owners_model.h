@@ -31,6 +31,7 @@ struct model {
     uint64_t now;
     uint64_t evicted;
     bool in_census[MODEL_NODES][MODEL_KINDS];
+    bool is_away[MODEL_NODES];
     struct model_object object[MODEL_KINDS][MODEL_IDS];
 };
 
@@ -41,6 +42,8 @@ void model_learn(struct model *model, unsigned node, unsigned kind, unsigned id)
 void model_end(struct model *model, unsigned node, unsigned kind, unsigned id);
 void model_claim(struct model *model, unsigned node, unsigned kind, unsigned id);
 void model_release(struct model *model, unsigned node, unsigned kind, unsigned id, bool failed);
+void model_forget(struct model *model, unsigned node);
+void model_admit(struct model *model, unsigned node);
 void model_begin_census(struct model *model, unsigned node, unsigned kind);
 void model_end_census(struct model *model, unsigned node, unsigned kind);
 

@@ -56,7 +56,7 @@ static void answer(struct door *door, struct door_path *path, const char *header
     zmq_msg_t frame;
     zmq_msg_init_size(&frame, strlen(body));
     memcpy(zmq_msg_data(&frame), body, strlen(body));
-    door_send(door, path, strdup(header), strlen(header), &frame);
+    door_send(door, path, strdup(header), strlen(header), &frame, NULL);
     cr_assert_eq(zmq_msg_size(&frame), strlen(body), "the body is the caller's still");
     zmq_msg_close(&frame);
 }
@@ -353,7 +353,7 @@ static unsigned send_until_refused(struct door *door, struct door_path *path, si
     while (metrics_get(METRIC_GATEWAY_UNDELIVERABLE) == 0 && clock_monotonic_ms() < end) {
         struct door_path once;
         copy_path(&once, path);
-        door_send(door, &once, strdup("{}"), 2, &body);
+        door_send(door, &once, strdup("{}"), 2, &body, NULL);
         cr_assert_eq(once.hops, 0);
         count++;
     }

@@ -103,7 +103,8 @@ static void set_up(void)
                                             .pipeline = pipeline,
                                             .config = &config};
     cr_assert_not_null(environment.resolver);
-    cr_assert_eq(link_create(&environment, 0, 1, NULL, &subject), ARIZMQ_OK);
+    cr_assert_eq(link_create(&environment, &environment.config->nodes[0], 0, 1, NULL, &subject),
+                 ARIZMQ_OK);
 }
 
 static void tear_down(void)

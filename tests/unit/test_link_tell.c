@@ -105,7 +105,8 @@ static void set_up(void)
                                             .feed = feed,
                                             .config = &config};
     cr_assert_not_null(environment.resolver);
-    cr_assert_eq(link_create(&environment, 1, 1, NULL, &subject), ARIZMQ_OK);
+    cr_assert_eq(link_create(&environment, &environment.config->nodes[1], 1, 1, NULL, &subject),
+                 ARIZMQ_OK);
 }
 
 static void tear_down(void)

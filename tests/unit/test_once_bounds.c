@@ -146,6 +146,37 @@ Test(once_bounds, holds_as_many_as_it_may)
     once_destroy(&once);
 }
 
+Test(once_bounds, smaller_bounds_hold_at_once)
+{
+    struct once *once = must_create();
+    char id[8];
+    for (int i = 0; i < 4; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        cr_expect_eq(ask(once, id, 0), ONCE_NEW);
+        store(once, "", id, 200, 256 - TEXTS_BYTES, (uint64_t)i);
+    }
+    cr_expect_eq(ask(once, "under way", 5), ONCE_NEW);
+    struct config_gateway smaller = config;
+    smaller.once_max_requests = 3;
+    once_set_config(once, &smaller);
+    cr_expect_eq(once_count(once), 3);
+    must_be_answered(once, "2", 6);
+    must_be_answered(once, "3", 6);
+    smaller.once_max_bytes = 300;
+    once_set_config(once, &smaller);
+    cr_expect_eq(once_count(once), 2);
+    smaller.once_max_bytes = 200; /* the last one stays, however large */
+    once_set_config(once, &smaller);
+    must_be_answered(once, "3", 6);
+    cr_expect_eq(ask(once, "under way", 6), ONCE_UNDER_WAY);
+    cr_expect_eq(metrics_get(METRIC_ONCE_EVICTED), 3);
+    smaller.once_window_ms = 1;
+    once_set_config(once, &smaller);
+    once_expire(once, 100);
+    cr_expect_eq(once_count(once), 1);
+    once_destroy(&once);
+}
+
 Test(once_bounds, without_memory_there_is_no_table)
 {
     struct once *untouched = NULL;

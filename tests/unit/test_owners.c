@@ -320,6 +320,77 @@ Test(owners, a_census_ends_what_it_did_not_find)
     owners_destroy(&owners);
 }
 
+Test(owners, a_node_that_is_removed_is_forgotten)
+{
+    struct owners *owners = new_owners(100);
+    learn(owners, 1, "lives");
+    learn(owners, 1, "on two");
+    learn(owners, 2, "on two");
+    learn(owners, 2, "ended on two");
+    learn(owners, 1, "ended on two");
+    end(owners, 1, "ended on two");
+    learn(owners, 1, "ended");
+    end(owners, 1, "ended");
+    claim(owners, 1, "claimed");
+    owners_learn(owners, 1, OBJECT_RECORDING, "r", 1);
+    owners_begin_census(owners, 1, OBJECT_CHANNEL);
+    owners_forget_node(owners, 1);
+    cr_assert_eq(owners_count(owners), 2);
+    cr_assert_eq(owners_calls(owners, 1), 0);
+    cr_assert_str_eq(where(owners, "lives"), "");
+    cr_assert_str_eq(where(owners, "on two"), "2");
+    cr_assert_str_eq(where(owners, "ended on two"), "2");
+    cr_assert_str_eq(where(owners, "ended"), "");
+    cr_assert_str_eq(where(owners, "claimed"), "");
+    cr_assert_str_eq(where_of(owners, OBJECT_RECORDING, "r"), "");
+    /* What comes late is passed over, and is no failure to remember. */
+    uint64_t forgotten = metrics_get(METRIC_OWNERS_FORGOTTEN);
+    learn(owners, 1, "late");
+    end(owners, 1, "lives");
+    claim(owners, 1, "late");
+    release(owners, 1, "claimed", true);
+    owners_end_census(owners, 1, OBJECT_CHANNEL);
+    cr_assert_eq(owners_count(owners), 2);
+    cr_assert_eq(metrics_get(METRIC_OWNERS_FORGOTTEN), forgotten);
+    /* Another node has its place later. */
+    owners_admit_node(owners, 1);
+    learn(owners, 1, "new");
+    cr_assert_str_eq(where(owners, "new"), "1");
+    cr_assert_eq(owners_calls(owners, 1), 1);
+    owners_destroy(&owners);
+}
+
+Test(owners, smaller_bounds_are_reached_step_by_step)
+{
+    struct owners *owners = new_owners(100);
+    char name[16];
+    for (unsigned i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        learn(owners, 1, name);
+        if (i % 2 == 0) {
+            end(owners, 1, name);
+        }
+    }
+    uint64_t evicted = metrics_get(METRIC_OWNERS_EVICTED);
+    owners_set_bounds(owners, 20, 10);
+    cr_assert_eq(owners_count(owners), 60);
+    owners_trim(owners, 5);
+    cr_assert_eq(owners_count(owners), 55);
+    learn(owners, 1, "another");
+    cr_assert_leq(owners_count(owners), 55, "what is new takes the place of another");
+    owners_trim(owners, 1000);
+    cr_assert_eq(owners_count(owners), 20);
+    cr_assert_str_eq(where(owners, "another"), "1");
+    cr_assert_str_eq(where(owners, "59"), "1");
+    cr_assert_str_eq(where(owners, "1"), "");
+    cr_assert_eq(metrics_get(METRIC_OWNERS_EVICTED) - evicted, 11, "live ones only");
+    cr_assert_eq(metrics_get(METRIC_OWNERS_MAX), 20);
+    owners_set_bounds(owners, 1000, 500);
+    owners_trim(owners, 1000);
+    cr_assert_eq(owners_count(owners), 20);
+    owners_destroy(&owners);
+}
+
 Test(owners, without_memory_nothing_breaks)
 {
     struct owners *owners = NULL;
@@ -376,6 +447,16 @@ static void random_step(struct owners *owners, struct model *model)
     unsigned id = (unsigned)rand() % MODEL_IDS;
     char name[16];
     size_t length = (size_t)snprintf(name, sizeof name, "id-%u", id);
+    if (rand() % 200 == 0) {
+        owners_forget_node(owners, node);
+        model_forget(model, node);
+        return;
+    }
+    if (rand() % 50 == 0) {
+        owners_admit_node(owners, node);
+        model_admit(model, node);
+        return;
+    }
     switch (rand() % 20) {
     case 0:
         owners_begin_census(owners, node, kind);

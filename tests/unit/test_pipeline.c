@@ -91,6 +91,7 @@ static void make_config(void)
         .publish_count = 2,
         .nodes_count = 2,
         .gateway = {.feed_bytes = 4096},
+        .state = {.enabled = true, .max_objects = 100, .max_bytes = 1 << 20},
         .limits = {.max_event_bytes = 1 << 20, .max_counters = 1000, .heartbeat_first_tokens = 10},
     };
 }
@@ -313,6 +314,33 @@ Test(pipeline, tells_of_a_replaced_application_after_publishing_it)
     cr_assert_eq(replacement_seq, 2);
     EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 1, 1, 1, 1, 1, 1);
     EXPECT(events, "ApplicationReplaced/ivr/pbx1/-/", 2, 2, 1, 1, 1, 1);
+}
+
+/* Folds with the number that the event gets, before it is published. */
+Test(pipeline, keeps_the_last_values_of_objects_and_tells_of_them)
+{
+    source.state = state_open(pipeline_state(pipeline), "pbx1", "ivr", false);
+    cr_assert_not_null(source.state);
+    receive(start);
+    struct span held = {"", 0};
+    struct span id = {"1.2", 3};
+    cr_assert(state_find(source.state, OBJECT_CHANNEL, id, &held));
+    json_t *json = own_event_create("ArizmqObjectFound", "ivr", "pbx1", clock_wall_ns());
+    struct span value = {"{ \"id\":\"1.2\" , \"x\":1.0 }", 24};
+    pipeline_publish_object(pipeline, &source, json, "channel", value);
+    cr_assert(state_find(source.state, OBJECT_CHANNEL, id, &held));
+    cr_assert_eq(held.length, value.length);
+    cr_assert_eq(memcmp(held.bytes, value.bytes, held.length), 0, "not a byte is changed");
+    EXPECT(events, "StasisStart/ivr/pbx1/1.2/", 1, 1, 1, 1, 1, 1);
+    const struct received *received =
+        EXPECT(events, "ArizmqObjectFound/ivr/pbx1/1.2/", 2, 2, 1, 1, 1, 1);
+    cr_assert_not_null(strstr(received->event, ",\"channel\":{ \"id\":\"1.2\" , \"x\":1.0 }}"));
+    EXPECT(objects, "channel/1.2/StasisStart/pbx1/", 1, 1, 1, 1, 1, 1);
+    EXPECT(objects, "arizmq/-/ArizmqObjectFound/pbx1/", 2, 2, 1, 1, 1, 1);
+    json = own_event_create("ArizmqObjectLost", "ivr", "pbx1", clock_wall_ns());
+    pipeline_publish_object(pipeline, &source, json, "channel", value);
+    cr_assert_not(state_find(source.state, OBJECT_CHANNEL, id, &held));
+    state_close(&source.state);
 }
 
 Test(pipeline, publishes_its_own_events_under_topics_of_their_own)

@@ -93,6 +93,36 @@ Test(reply, is_json_whatever_asterisk_said)
     free(text);
 }
 
+Test(reply, tells_where_in_history_it_stands)
+{
+    struct reply_position position = {.epoch = 1795444501160000, .oldest = 17, .newest = 1050};
+    struct reply reply = {.source = "bridge",
+                          .status_code = 410,
+                          .reason_phrase = "Compacted",
+                          .error = "compacted",
+                          .position = &position};
+    check(&reply, NULL,
+          "{\"type\":\"RESTResponse\",\"status_code\":410,\"reason_phrase\":\"Compacted\","
+          "\"source\":\"bridge\",\"error\":\"compacted\",\"epoch\":1795444501160000,"
+          "\"oldest\":17,\"newest\":1050,\"elapsed_ms\":0.0}");
+    reply = (struct reply){
+        .source = "bridge", .status_code = 200, .reason_phrase = "OK", .position = &position};
+    position.is_page = true;
+    position.last = 1042;
+    check(&reply, NULL,
+          "{\"type\":\"RESTResponse\",\"status_code\":200,\"reason_phrase\":\"OK\","
+          "\"source\":\"bridge\",\"epoch\":1795444501160000,\"last\":1042,\"oldest\":17,"
+          "\"newest\":1050,\"count\":0,\"more\":false,\"elapsed_ms\":0.0}");
+    position.first = 1040;
+    position.count = UINT64_MAX;
+    position.more = true;
+    check(&reply, NULL,
+          "{\"type\":\"RESTResponse\",\"status_code\":200,\"reason_phrase\":\"OK\","
+          "\"source\":\"bridge\",\"epoch\":1795444501160000,\"first\":1040,\"last\":1042,"
+          "\"oldest\":17,\"newest\":1050,\"count\":18446744073709551615,\"more\":true,"
+          "\"elapsed_ms\":0.0}");
+}
+
 Test(reply, errors)
 {
     cr_assert_eq(reply_error_status(REPLY_BAD_REQUEST), 400);
