@@ -115,9 +115,8 @@ static void on_stopping(lws_sorted_usec_list_t *sul)
     json_object_set_new(json, "epoch", json_integer((json_int_t)pipeline_epoch(service->pipeline)));
     json_object_set_new(json, "seq", json_integer((json_int_t)pipeline_seq(service->pipeline)));
     const json_t *successor = service->cede != NULL ? cede_successor(service->cede) : NULL;
-    if (successor != NULL) {
-        json_object_set_new(json, "successor", json_deep_copy(successor));
-    }
+    json_object_set_new(json, "successor",
+                        successor != NULL ? json_deep_copy(successor) : json_null());
     pipeline_publish_own(service->pipeline, "-", json);
     pipeline_beat(service->pipeline);
     service->is_done = true;
