@@ -40,6 +40,7 @@ struct gateway {
     struct own own;
     struct takeover takeover;
     struct history_desk *desk;
+    struct snapshot_desk *snapshots;
     struct commands commands;
 
     /* gateway_change.c */

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "gateway/feed.h"
 #include "gateway/gateway.h"
+#include "gateway/snapshot_walker.h"
 #include "node/nodes.h"
 #include "ops/assume.h"
 #include "ops/cede.h"
@@ -47,11 +48,12 @@ struct service {
     const struct options *options;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    struct feed *feed;       /* NULL: there is no gateway */
-    struct post *post;       /* likewise */
-    struct gateway *gateway; /* NULL: there is none */
-    struct cede *cede;       /* likewise */
-    struct assume *assume;   /* NULL: this bridge does not take over from another */
+    struct feed *feed;              /* NULL: there is no gateway */
+    struct post *post;              /* likewise */
+    struct snapshot_walker *walker; /* likewise */
+    struct gateway *gateway;        /* NULL: there is none */
+    struct cede *cede;              /* likewise */
+    struct assume *assume;          /* NULL: this bridge does not take over from another */
     struct pipeline *pipeline;
     struct nodes *nodes;
     struct reload *reload;
@@ -309,6 +311,11 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
         return result;
     }
     post_set_reader(service->post, POST_TAKEOVER, cede_read_letter, service->cede);
+    service->walker = snapshot_walker_create(service->context, service->pipeline, service->feed);
+    if (service->walker == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    post_set_reader(service->post, POST_SNAPSHOT, snapshot_walker_read, service->walker);
     return gateway_create(service->config, service->feed, service->post,
                           pipeline_history(service->pipeline), NULL, &service->gateway, error,
                           error_size);
@@ -466,6 +473,7 @@ int service_run(const struct config *config, const struct config_source *source,
     gateway_destroy(&service.gateway);
     assume_destroy(&service.assume);
     cede_destroy(&service.cede);
+    snapshot_walker_destroy(&service.walker);
     reload_destroy(&service.reload);
     nodes_destroy(&service.nodes);
     feed_destroy(&service.feed);
