@@ -12,6 +12,7 @@ import base64
 import collections
 import contextlib
 import http.client
+import json
 import signal
 import sys
 import threading
@@ -223,6 +224,118 @@ def scenario_restart(stage):
     end = bridge.wait_for_type("StasisEnd", position)
     check_call(bridge.events[position:end])
     bridge.stop()
+
+
+class Load:
+    """Calls, one after the other, and a channel whose dialplan sends numbered user events, so that
+    Asterisk itself says how many there are."""
+
+    NUMBERS = 100000
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.is_over = threading.Event()
+        self.calls, self.failed = 0, None
+        stage.asterisk.ari.must("POST", "channels", endpoint=f"Local/{self.NUMBERS}@paced/n",
+                                extension="silent", context="far", channelId="paced-caller")
+        self.thread = threading.Thread(target=self.call, daemon=True)
+        self.thread.start()
+
+    def call(self):
+        while not self.is_over.is_set():
+            try:
+                self.stage.asterisk.place_calls()
+                self.calls += 1
+            except call.CallFailed as error:
+                self.failed = error
+                return
+
+    def stop(self):
+        self.is_over.set()
+        self.thread.join(TIMEOUT_S)
+        check(not self.thread.is_alive() and self.failed is None, f"calls: {self.failed}")
+        self.stage.asterisk.ari.must("DELETE", "channels/paced-caller")
+
+
+def without_application(events):
+    """Each event of channels as often as it came, whoever it was sent to. What only the application
+    that a channel is in is told (Stasis…) is left out, and the subject's own."""
+    return collections.Counter(
+        json.dumps({**event, "application": ""}, sort_keys=True) for event in events
+        if event["type"].startswith(("Channel", "Dial")))
+
+
+def numbers_of(events):
+    return [int(event["userevent"]["n"]) for event in events
+            if event["type"] == "ChannelUserevent" and event["eventname"] == "Paced"]
+
+
+def check_takeover(old, new):
+    """What the old one's end and the new one's begin look like."""
+    kinds = collections.Counter(event["type"] for _, event in old.read())
+    for kind in ("ArizmqNodeDisconnected", "ArizmqGap"):
+        check(kinds[kind] == 0, f"{kinds[kind]} {kind} in the old one's stream")
+    last = old.events[-1][1]
+    check(last["type"] == "ArizmqStopping", f"its last event is {last}")
+    check(last["successor"]["gateway"]["endpoint"] == new.gateway, f"its successor is {last}")
+    check(not any(event["type"] == "ArizmqGap" for _, event in new.read()), "a gap")
+
+
+def takeovers(stage, count):
+    watch = Client(stage.asterisk, "watch", subscribe_all=True)
+    bridges = [stage.bridge("    subscribe_all: true\n")]
+    bridges[0].join()
+    bridges[0].wait_for_log("node_connected")
+    wait_until("the bridge's application", lambda: stage.asterisk.ari.request(
+        "GET", "applications/ivr")[0] == 200)
+    load = Load(stage)
+    for number in range(count):
+        old, new = bridges[-1], stage.bridge(
+            "    subscribe_all: true\n", arguments=("--takeover", bridges[-1].gateway))
+        bridges.append(new)
+        new.join()
+        new.wait_for_type("ArizmqNodeConnected", handover=True)
+        old.wait_for_type("ArizmqStopping")
+        wait_until("the old one has ended", lambda: old.process.poll() is not None)
+        check(old.process.returncode == 0, f"takeover {number + 1}: {old.process.returncode}")
+        check_takeover(old, new)
+        after = load.calls
+        wait_until("calls go on", lambda: load.calls > after or load.failed)
+    load.stop()
+
+    def told():
+        return without_application(event for bridge in bridges for _, event in bridge.read())
+
+    def heard():
+        return without_application(list(watch.events))
+    # The events from before the bridge was there, and after it, are of no call.
+    with contextlib.suppress(Failed):
+        wait_until("equal counts", lambda: told() == heard())
+    check(not told() - heard(), f"doubled or made up: {list((told() - heard()).items())[:3]}")
+    check(not heard() - told(), f"lost: {list((heard() - told()).items())[:3]}")
+    numbers = numbers_of(event for bridge in bridges for _, event in bridge.events)
+    check(sorted(numbers) == list(range(1, len(numbers) + 1)), "the numbers have a hole or repeat")
+    check(len(numbers) > 100 * count and load.calls > count, f"{len(numbers)} in {load.calls} calls")
+    starts = sum(event["type"] == "StasisStart" for bridge in bridges for _, event in bridge.events)
+    ends = sum(event["type"] == "StasisEnd" for bridge in bridges for _, event in bridge.events)
+    check(starts == ends == load.calls, f"{starts} starts and {ends} ends in {load.calls} calls")
+    print(f"{count} takeovers, {load.calls} calls, {sum(heard().values())} events, "
+          f"{len(numbers)} numbered: none lost, none doubled")
+    watch.close()
+    bridges[-1].stop()
+
+
+def scenario_takeover(stage):
+    """A bridge takes over from another one under calls, again and again: an observer of its own
+    connection hears the same events as the subscriber to all the bridges."""
+    stage.asterisk.start()
+    takeovers(stage, 6)
+
+
+def scenario_takeover_16(stage):
+    """The same with Asterisk 16."""
+    stage.asterisk.start("--release", "16")
+    takeovers(stage, 2)
 
 
 def main():

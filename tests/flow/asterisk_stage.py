@@ -142,8 +142,10 @@ class Client:
 
 
 class Bridge:
-    def __init__(self, program, directory, asterisk, node="", urls=None):
-        """`urls` are those of the nodes by name, one by default; `node` are more lines for each."""
+    def __init__(self, program, directory, asterisk, node="", urls=None,
+                 arguments=()):
+        """`urls` are those of the nodes by name, one by default; `node` are more lines for each;
+        `arguments` are more of the command line."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="bridge-", dir=directory))
         self.gateway = f"ipc://{self.directory}/gateway"
         config = self.directory / "arizmqd.yaml"
@@ -162,7 +164,7 @@ class Bridge:
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("ARIZMQ_")}
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([program, "-c", config], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([program, "-c", config, *arguments], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=environment,
                                             preexec_fn=die_with_parent)
         self.context = zmq.Context()
@@ -264,8 +266,9 @@ class Stage:
                 asterisk.stop()
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def bridge(self, node="", urls=None):
-        self.bridges.append(Bridge(self.program, self.directory, self.asterisk, node, urls))
+    def bridge(self, node="", urls=None, arguments=()):
+        self.bridges.append(Bridge(self.program, self.directory, self.asterisk, node, urls,
+                                   arguments))
         return self.bridges[-1]
 
     def another_asterisk(self, name):
