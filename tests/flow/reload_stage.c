@@ -36,10 +36,10 @@ void stage_start(struct stage *stage, const char *format, ...)
     va_start(arguments, format);
     char *config = print(format, arguments);
     va_end(arguments);
+    stage->stream = stream_create("events", FLOW_EVENTS_TOPIC);
     stage->daemon = scene_start_daemon("%s", config);
     free(config);
     stage->subscriber = scene_subscribe_and_join(stage->daemon->events_endpoint);
-    stage->stream = stream_create("events", FLOW_EVENTS_TOPIC);
     stage->asker = asker_create(stage->daemon->gateway_endpoint);
     for (unsigned i = 0; i < STAGE_FAKES && stage->fake[i] != NULL; i++) {
         fake_do(stage->fake[i], "listen");
@@ -201,12 +201,12 @@ void stage_end_flood(struct stage *stage)
 
 /* --- commands */
 
-int stage_ask(struct stage *stage, const char *method, const char *uri, const char *query,
-              const char *node, char error[32])
+int stage_ask(struct stage *stage, const char *method, const char *uri, const char *node,
+              char error[32])
 {
     char id[32];
     snprintf(id, sizeof id, "stage-%u", ++stage->asked);
-    asker_send(stage->asker, method, uri, query, node, id);
+    asker_send(stage->asker, method, uri, node, id);
     struct answer answer;
     asker_receive(stage->asker, id, &answer);
     int status = (int)answer_number(&answer, "status_code");
@@ -217,10 +217,10 @@ int stage_ask(struct stage *stage, const char *method, const char *uri, const ch
     return status;
 }
 
-void stage_ask_until(struct stage *stage, const char *method, const char *uri, const char *query,
-                     const char *node, int status)
+void stage_ask_until(struct stage *stage, const char *method, const char *uri, const char *node,
+                     int status)
 {
-    STAGE_UNTIL(stage, stage_ask(stage, method, uri, query, node, NULL) == status);
+    STAGE_UNTIL(stage, stage_ask(stage, method, uri, node, NULL) == status);
 }
 
 static json_t *get_own(struct stage *stage, const char *uri)

@@ -90,12 +90,12 @@ void stage_listen(struct stage *stage, int timeout_ms);
 
 /* A request to `node` (NULL: none is named) and its reply: the status code; its error word, "" for
  * none, in error[32], which may be NULL. */
-int stage_ask(struct stage *stage, const char *method, const char *uri, const char *query,
-              const char *node, char error[32]);
+int stage_ask(struct stage *stage, const char *method, const char *uri, const char *node,
+              char error[32]);
 
 /* Asks until the status code is that; fails the test where it never is. */
-void stage_ask_until(struct stage *stage, const char *method, const char *uri, const char *query,
-                     const char *node, int status);
+void stage_ask_until(struct stage *stage, const char *method, const char *uri, const char *node,
+                     int status);
 
 /* Listens until the node is up with all its applications. */
 void stage_await_up(struct stage *stage, const char *node);

@@ -81,9 +81,9 @@ static void expect_routes(const char *config)
         char entry[32];
         snprintf(entry, sizeof entry, "{name: %s,", names[i]);
         if (strstr(config, entry) != NULL) {
-            stage_ask_until(&stage, "GET", "asterisk/ping", NULL, names[i], 200);
+            stage_ask_until(&stage, "GET", "asterisk/ping", names[i], 200);
         } else {
-            cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", NULL, names[i], error), 404);
+            cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", names[i], error), 404);
             cr_assert_str_eq(error, "no_such_node");
         }
     }
@@ -102,7 +102,7 @@ Test(reload, fifty_times_beside_a_node_that_does_not_notice)
         snprintf(id, sizeof id, "during-%u", i);
         write_any(config, sizeof config, &stage);
         uint64_t serial = stage.serial;
-        asker_send(stage.asker, "GET", "asterisk/ping", NULL, "a", id);
+        asker_send(stage.asker, "GET", "asterisk/ping", "a", id);
         stage_reload(&stage, "%s", config);
         expect_answer(id, 200);
         if (i % 3 == 0) {
@@ -129,8 +129,8 @@ static void expect_unchanged(unsigned refused)
 {
     cr_assert_eq(stage_reloads(&stage, "refused"), (long long)refused);
     cr_assert_eq(stage_reloads(&stage, "count"), 0);
-    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", NULL, "b", NULL), 200);
-    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", NULL, "c", NULL), 404);
+    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", "b", NULL), 200);
+    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", "c", NULL), 404);
     cr_assert_eq(scene_metric(stage.daemon, "arizmq_links"), 2);
     cr_assert_eq(fake_count_events(stage.fake[1], "connected "), 1);
     cr_assert_eq(fake_count_events(stage.fake[2], "connected "), 0);
@@ -209,7 +209,7 @@ Test(reload, what_needs_a_restart_is_named_and_the_rest_applies)
         cr_assert_not_null(line);
         cr_assert_not_null(strstr(line, ": gateway.endpoint, journal.path, io_threads"), "%s",
                            line);
-        stage_ask_until(&stage, "GET", "asterisk/ping", NULL, "b", 200);
+        stage_ask_until(&stage, "GET", "asterisk/ping", "b", 200);
     }
     cr_assert_eq(fake_count_events(stage.fake[1], "connected "), 1);
     expect_undisturbed();
@@ -239,10 +239,10 @@ Test(reload, many_signals_in_a_row)
                 stage.fake[0]->port, "d", stage.fake[1]->port);
     stage_hang_up(&stage);
     stage_hang_up(&stage);
-    stage_ask_until(&stage, "GET", "asterisk/ping", NULL, "d", 200);
+    stage_ask_until(&stage, "GET", "asterisk/ping", "d", 200);
     STAGE_UNTIL(&stage, scene_metric(stage.daemon, "arizmq_links_up") == 2);
-    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", NULL, "b", NULL), 404);
-    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", NULL, "c", NULL), 404);
+    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", "b", NULL), 404);
+    cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", "c", NULL), 404);
     stage_end_flood(&stage);
     expect_undisturbed();
     stage_close(&stage);
