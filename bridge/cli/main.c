@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "cli/exit_status.h"
+#include "cli/history.h"
 #include "cli/manual.h"
 #include "cli/nodes.h"
 #include "cli/req.h"
+#include "cli/snapshot.h"
 #include "cli/sub.h"
 
 struct command {
@@ -24,10 +26,14 @@ struct command {
 static char sub_name[] = "arizmq sub";
 static char req_name[] = "arizmq req";
 static char nodes_name[] = "arizmq nodes";
+static char snapshot_name[] = "arizmq snapshot";
+static char history_name[] = "arizmq history";
 static const struct command commands[] = {
     {"sub", "look at the events that arizmqd publishes", sub_name, sub_run},
     {"req", "send a command to Asterisk and show the reply", req_name, req_run},
     {"nodes", "show the Asterisks and how they are", nodes_name, nodes_run},
+    {"snapshot", "show every object that there is", snapshot_name, snapshot_run},
+    {"history", "look at the events that were published", history_name, history_run},
 };
 
 static const struct manual main_manual = {

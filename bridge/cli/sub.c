@@ -127,11 +127,13 @@ static void sub_print(struct sub *self, const struct arizmq_message *message)
 static bool sub_drain(struct sub *self)
 {
     for (unsigned i = 0; i < BATCH_MESSAGES && !self->has_ended; i++) {
+        if (stop_is_asked) { /* before a message is taken: one that was is counted, and written */
+            self->has_ended = true;
+            break;
+        }
         struct arizmq_message message;
         int rc = arizmq_subscriber_receive(self->subscriber, 0, &message);
-        if (stop_is_asked) {
-            self->has_ended = true;
-        } else if (rc == ARIZMQ_ETIMEOUT) {
+        if (rc == ARIZMQ_ETIMEOUT) {
             return false;
         } else if (rc != ARIZMQ_OK) {
             sub_fail(self, rc == ARIZMQ_ENOMEM ? "no memory" : zmq_strerror(zmq_errno()));

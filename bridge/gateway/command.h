@@ -15,6 +15,7 @@
 #include "gateway/once.h"
 #include "gateway/own.h"
 #include "gateway/owners.h"
+#include "gateway/snapshot_desk.h"
 #include "gateway/transport.h"
 #include "ops/config.h"
 
@@ -31,6 +32,7 @@ struct commands {
     struct deadlines *deadlines;
     const struct own *own;
     struct history_desk *desk;
+    struct snapshot_desk *snapshots;
     /* Takes in what the event thread has told so far. Called when a message was taken off the
      * socket, before it is routed: whoever sent it may have seen an event that is told of there. */
     void (*catch_up)(void *owner);

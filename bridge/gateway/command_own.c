@@ -93,14 +93,66 @@ static void ask_history(struct command *command)
     command_refuse_overloaded(command);
 }
 
+/* --- GET arizmq/snapshot */
+
+static void on_snapshot(void *owner, const struct snapshot_answer *answer)
+{
+    struct command *command = owner;
+    if (!answer->is_refused) {
+        struct reply reply = {.source = "bridge",
+                              .status_code = 200,
+                              .reason_phrase = "OK",
+                              .content_type = "application/json"};
+        command_answer_own(command, &reply, answer->body, NULL);
+        return;
+    }
+    struct reply reply = {.source = "bridge",
+                          .status_code = reply_error_status(answer->refusal.error),
+                          .reason_phrase = reply_error_reason(answer->refusal.error),
+                          .content_type = "application/json",
+                          .error = reply_error_word(answer->refusal.error)};
+    zmq_msg_t body;
+    body_from_error(answer->refusal.message, &body);
+    command_count_refusal(answer->refusal.error);
+    command_answer_own(command, &reply, &body, NULL);
+    zmq_msg_close(&body);
+}
+
+static void drop_snapshot(void *owner, struct command *command)
+{
+    snapshot_desk_drop(command->commands->snapshots, owner);
+}
+
+static void ask_snapshot(struct command *command)
+{
+    struct commands *commands = command->commands;
+    struct snapshot_job *job =
+        snapshot_desk_ask(commands->snapshots, command->request.query, on_snapshot, command);
+    if (job == NULL) {
+        return; /* it was answered, and `command` is gone */
+    }
+    if (commands->count < commands->config->gateway.max_requests) {
+        command_hold(command, drop_snapshot, job);
+        return;
+    }
+    snapshot_desk_drop(commands->snapshots, job);
+    command_refuse_overloaded(command);
+}
+
 void command_ask_own(struct command *command)
 {
     struct reply reply = {.source = "bridge"};
     zmq_msg_t body;
-    if (!own_answer(command->commands->own, &command->request, &reply, &body)) {
+    switch (own_answer(command->commands->own, &command->request, &reply, &body)) {
+    case OWN_HISTORY:
         ask_history(command);
-        return;
+        break;
+    case OWN_SNAPSHOT:
+        ask_snapshot(command);
+        break;
+    case OWN_ANSWERED:
+        command_answer_own(command, &reply, &body, NULL);
+        zmq_msg_close(&body);
+        break;
     }
-    command_answer_own(command, &reply, &body, NULL);
-    zmq_msg_close(&body);
 }

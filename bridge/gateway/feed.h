@@ -31,7 +31,7 @@ enum { FEED_DETAIL_MAX = 255 };
 /* What is handed over by pointer. */
 enum feed_thing {
     FEED_CONFIG,   /* a struct gateway_change (gateway/gateway.h); never NULL */
-    FEED_SNAPSHOT, /* a struct snapshot (keep/state.h); NULL: there was no memory for it */
+    FEED_SNAPSHOT, /* a struct snapshot (keep/snapshot.h); NULL: there was no memory for it */
 };
 
 typedef void feed_discard(void *thing);

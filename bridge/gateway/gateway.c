@@ -64,15 +64,18 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
 
 static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *thing)
 {
-    (void)number;
     struct gateway *gateway = owner;
-    if (what == FEED_CONFIG) {
+    switch (what) {
+    case FEED_CONFIG:
         gateway_take_change(gateway, thing);
+        break;
+    case FEED_SNAPSHOT:
+        snapshot_desk_take(gateway->snapshots, number, thing);
+        break;
     }
 }
 
-static const struct feed_handler feed_handler = {
-    .object = on_object, .link = on_link, .answer = on_answer, .thing = on_thing};
+static const struct feed_handler feed_handler = {on_object, on_link, on_answer, on_thing};
 
 static void catch_up(void *owner)
 {
@@ -106,7 +109,7 @@ static int earlier(int a_ms, int b_ms)
 /* Milliseconds until the next turn is due, if nothing happens before. */
 static int wait_ms(struct gateway *gateway)
 {
-    if (history_desk_is_busy(gateway->desk)) {
+    if (history_desk_is_busy(gateway->desk) || snapshot_desk_is_busy(gateway->snapshots)) {
         return 0;
     }
     int wait = earlier(http_wait_ms(gateway->transport.http),
@@ -144,6 +147,7 @@ static void turn(struct gateway *gateway)
     over_ws_turn(gateway->transport.over_ws);
     http_turn(gateway->transport.http);
     history_desk_turn(gateway->desk);
+    snapshot_desk_turn(gateway->snapshots);
     uint64_t now_ms = clock_monotonic_ms();
     deadlines_turn(gateway->deadlines, now_ms);
     gateway_change_turn(gateway);
@@ -219,6 +223,11 @@ static int create_parts(struct gateway *gateway, char *error, size_t error_size)
         result = history_desk_create(&config->history, gateway->history, gateway->source,
                                      &gateway->desk);
     }
+    if (result == ARIZMQ_OK) {
+        gateway->snapshots =
+            snapshot_desk_create(config, gateway->post, history_epoch(gateway->history));
+        result = gateway->snapshots != NULL ? ARIZMQ_OK : ARIZMQ_ENOMEM;
+    }
     return result != ARIZMQ_OK ? result
                                : door_create(&config->gateway, &gateway->door, error, error_size);
 }
@@ -266,6 +275,7 @@ static void connect_parts(struct gateway *gateway)
                                           .deadlines = gateway->deadlines,
                                           .own = &gateway->own,
                                           .desk = gateway->desk,
+                                          .snapshots = gateway->snapshots,
                                           .catch_up = catch_up,
                                           .owner = gateway};
     gateway->door_fd = door_fd(gateway->door);
@@ -350,6 +360,7 @@ void gateway_destroy(struct gateway **self)
     http_destroy(&gateway->transport.http);
     census_destroy(&gateway->census);
     history_desk_destroy(&gateway->desk);
+    snapshot_desk_destroy(&gateway->snapshots);
     deadlines_destroy(&gateway->deadlines);
     once_destroy(&gateway->once);
     owners_destroy(&gateway->owners);

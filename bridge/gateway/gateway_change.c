@@ -179,6 +179,7 @@ static void take_bounds(struct gateway *gateway)
     over_ws_set_config(gateway->transport.over_ws, config);
     once_set_config(gateway->once, &config->gateway);
     history_desk_set_config(gateway->desk, &config->history);
+    snapshot_desk_set_config(gateway->snapshots, config);
     owners_set_bounds(gateway->owners, config->gateway.max_objects,
                       config->gateway.max_objects / GATEWAY_ENDED_SHARE + 1);
     door_set_config(gateway->door, &config->gateway);

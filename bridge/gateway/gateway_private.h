@@ -39,6 +39,7 @@ struct gateway {
     struct census *census;
     struct own own;
     struct history_desk *desk;
+    struct snapshot_desk *snapshots;
     struct commands commands;
 
     /* gateway_change.c */

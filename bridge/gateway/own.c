@@ -216,10 +216,12 @@ static json_t *print_nodes(const struct own *self)
 static const struct {
     const char *uri;
     json_t *(*print)(const struct own *self);
+    enum own_result result;
 } resources[] = {
-    {"arizmq/info", print_info},
-    {"arizmq/nodes", print_nodes},
-    {"arizmq/history", NULL}, /* answered elsewhere */
+    {"arizmq/info", print_info, OWN_ANSWERED},
+    {"arizmq/nodes", print_nodes, OWN_ANSWERED},
+    {"arizmq/history", NULL, OWN_HISTORY},
+    {"arizmq/snapshot", NULL, OWN_SNAPSHOT},
 };
 
 bool own_is_meant(const struct request *request)
@@ -239,8 +241,8 @@ static void refuse(enum reply_error error, const char *message, struct reply *re
     body_from_error(message, body);
 }
 
-bool own_answer(const struct own *self, const struct request *request, struct reply *reply,
-                zmq_msg_t *body)
+enum own_result own_answer(const struct own *self, const struct request *request,
+                           struct reply *reply, zmq_msg_t *body)
 {
     *reply = (struct reply){.source = "bridge", .content_type = "application/json"};
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
@@ -249,24 +251,25 @@ bool own_answer(const struct own *self, const struct request *request, struct re
         }
         if (strcmp(request->method, "GET") != 0) {
             refuse(REPLY_BAD_METHOD, "this resource of the bridge knows GET only", reply, body);
-            return true;
+            return OWN_ANSWERED;
         }
         if (resources[i].print == NULL) {
-            return false;
+            return resources[i].result;
         }
         json_t *json = resources[i].print(self);
         char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
         json_decref(json);
         if (text == NULL || body_from_text(text, strlen(text), body) != ARIZMQ_OK) {
             refuse(REPLY_OVERLOADED, "no memory", reply, body);
-            return true;
+            return OWN_ANSWERED;
         }
         reply->status_code = 200;
         reply->reason_phrase = "OK";
-        return true;
+        return OWN_ANSWERED;
     }
     refuse(REPLY_NO_SUCH_RESOURCE,
-           "the bridge's own resources are arizmq/info, arizmq/nodes and arizmq/history", reply,
-           body);
-    return true;
+           "the bridge's own resources are arizmq/info, arizmq/nodes, arizmq/history and "
+           "arizmq/snapshot",
+           reply, body);
+    return OWN_ANSWERED;
 }

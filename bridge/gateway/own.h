@@ -30,10 +30,15 @@ struct own {
 /* Whether the request is for one of them. */
 bool own_is_meant(const struct request *request);
 
-/* Answers it: fills `reply` but for elapsed_ns, and initialises *body. Shapes:
- * schemas/arizmq-info.schema.json, schemas/arizmq-nodes.schema.json. Returns false for GET
- * arizmq/history, which is not answered here, but at the history desk. */
-bool own_answer(const struct own *self, const struct request *request, struct reply *reply,
-                zmq_msg_t *body);
+enum own_result {
+    OWN_ANSWERED,
+    OWN_HISTORY,  /* GET arizmq/history: to be answered at the history desk */
+    OWN_SNAPSHOT, /* GET arizmq/snapshot: to be answered at the snapshot desk */
+};
+
+/* Answers it, unless it is for one of the desks: fills `reply` but for elapsed_ns, and initialises
+ * *body. Shapes: schemas/arizmq-info.schema.json, schemas/arizmq-nodes.schema.json. */
+enum own_result own_answer(const struct own *self, const struct request *request,
+                           struct reply *reply, zmq_msg_t *body);
 
 #endif

@@ -19,7 +19,8 @@ struct post;
 enum post_kind {
     POST_COMMAND,  /* text for the WebSocket of one of `node`'s links; feed_answer() tells what
                       became of it, once */
-    POST_SNAPSHOT, /* a struct walk_query (keep/walk.h); feed_hand() gives the snapshot, once */
+    POST_SNAPSHOT, /* a struct snapshot_query (snapshot_walker.h); feed_hand() gives the snapshot,
+                      once */
     /* A reload; see gateway_commit(). */
     POST_CONFIG_TAKEN, /* the command thread goes by configuration `number` */
     POST_NODE_CLEAR,   /* nothing of the command thread refers to the slot `node` any more */

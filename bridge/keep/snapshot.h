@@ -30,6 +30,7 @@ struct snapshot {
     uint64_t seq; /* of the last event folded */
     unsigned links_count;
     struct snapshot_link *links;
+    uint64_t bytes; /* of all texts together */
     size_t count;
     struct snapshot_item *items; /* in no order */
 };

@@ -11,7 +11,8 @@
  * - One that is the last word on it removes it. StasisEnd is for a link that hears only what
  *   concerns its application; one that hears everything will hear of the channel's destruction.
  * - What is received about it within 10 seconds of that, and does not begin a life, comes late and
- *   changes nothing.
+ *   changes nothing. An ArizmqGap lies between: what came before it can be followed by nothing
+ *   late, since that went the way of all that was missed.
  * - ArizmqObjectFound sets and begins, ArizmqObjectLost removes.
  *
  * Belongs to the event thread; nothing here waits. config.state bounds all of it.
@@ -64,6 +65,9 @@ void state_close(struct state_link **link);
 
 /* Folds an event of the link, which has its number. */
 void state_fold(struct state_link *link, const struct event *event);
+
+/* An ArizmqGap of the link is published now. */
+void state_gap(struct state_link *link);
 
 /* What the snapshot says of the link, beside the objects. */
 void state_set_hears_all(struct state_link *link, bool hears_all);

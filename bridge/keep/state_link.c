@@ -249,6 +249,18 @@ bool state_is_late(const struct state_entry *entry, uint64_t received_ns)
            (received_ns < entry->ended_ns || received_ns - entry->ended_ns < late_within_ns);
 }
 
+void state_gap(struct state_link *link)
+{
+    struct state_entry *entry = NULL;
+    struct state_entry *next = NULL;
+    DL_FOREACH_SAFE(link != NULL ? link->state->ended : NULL, entry, next)
+    {
+        if (entry->link == link) {
+            state_entry_remove(entry);
+        }
+    }
+}
+
 /* One event ends two objects at the most, so that the list cannot grow by this. */
 void state_forget_ended(struct state *self, uint64_t received_ns)
 {

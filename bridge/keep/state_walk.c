@@ -84,6 +84,7 @@ void state_walk_pass(struct state_entry *entry)
     struct snapshot *snapshot = state->snapshot;
     if (snapshot != NULL && link->is_walked && entry->value != NULL &&
         (state->walk_kinds & 1U << entry->kind) != 0) {
+        snapshot->bytes += value_text(entry->value).length;
         snapshot->items[snapshot->count++] = (struct snapshot_item){
             .value = value_hold(entry->value), .link = link->walk_number, .kind = entry->kind};
     }

@@ -92,6 +92,7 @@ void link_set_up(struct link *self, struct ws *ws, unsigned attempt, bool is_han
     self->was_up = true;
     self->is_replaced = false;
     self->is_taken_by_own = false;
+    state_set_hears_all(self->source.state, self->way.hears_all);
     link_watch_start(self);
     link_subscribe_start(self);
 }
@@ -291,7 +292,12 @@ int link_create(const struct link_environment *environment, const struct config_
         .application_replaced = on_application_replaced,
         .owner = link,
     };
-    if (link->source.tally == NULL) {
+    struct state *state = pipeline_state(environment->pipeline);
+    if (state != NULL) {
+        link->source.state =
+            state_open(state, link->node_name, link->application, link->way.hears_all);
+    }
+    if (link->source.tally == NULL || (state != NULL && link->source.state == NULL)) {
         link_destroy(&link);
         return ARIZMQ_ENOMEM;
     }
@@ -313,6 +319,7 @@ void link_destroy(struct link **self)
     ws_abandon(&link->ws);
     link_successor_destroy(link);
     link_leaving_abort(link);
+    state_close(&link->source.state);
     link_free(link);
 }
 

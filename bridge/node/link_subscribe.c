@@ -40,6 +40,7 @@ static void publish_gap(struct link *link, const char *reason)
     log_warning("gap", "%s: events between %s and %s may be missing (%s)", link->label, from, to,
                 reason);
     pipeline_publish_own(link->environment->pipeline, link->node_name, json);
+    state_gap(link->source.state);
 }
 
 void link_missed_since(struct link *self, uint64_t since_ns)

@@ -89,6 +89,7 @@ void link_set_state(struct link *self, enum link_state state)
         count(state, true);
     }
     self->state = state;
+    state_set_up(self->source.state, state == LINK_UP);
     if (state != LINK_UP && state != LINK_CLOSING) {
         link_drop_commands(self, &self->commands);
     }

@@ -183,6 +183,10 @@
     X(STATE_RECONCILE_PER_S, gauge, "arizmq_state_reconcile_per_second", "state.reconcile_per_s")  \
     X(STATE_LEFT_OUT, counter, "arizmq_state_left_out_total",                                      \
       "Objects not kept because a bound of state or all memory was reached")                       \
+    X(SNAPSHOTS, counter, "arizmq_snapshots_total",                                                \
+      "Snapshots of the state made; several requests may share one")                               \
+    X(SNAPSHOT_VALUES_INVALID, counter, "arizmq_snapshot_values_invalid_total",                    \
+      "Values left out of a snapshot because they are no JSON")                                    \
     X(STATE_EVICTED, counter, "arizmq_state_evicted_total",                                        \
       "Devices forgotten to make room for others, the one told of longest ago first")
 

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "gateway/feed.h"
 #include "gateway/gateway.h"
+#include "gateway/snapshot_walker.h"
 #include "node/nodes.h"
 #include "ops/file_limit.h"
 #include "ops/log.h"
@@ -44,9 +45,10 @@ struct service {
     const struct config_source *source;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    struct feed *feed;       /* NULL: there is no gateway */
-    struct post *post;       /* likewise */
-    struct gateway *gateway; /* NULL: there is none */
+    struct feed *feed;              /* NULL: there is no gateway */
+    struct post *post;              /* likewise */
+    struct snapshot_walker *walker; /* likewise */
+    struct gateway *gateway;        /* NULL: there is none */
     struct pipeline *pipeline;
     struct nodes *nodes;
     struct reload *reload;
@@ -274,6 +276,11 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
         return result;
     }
     post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
+    service->walker = snapshot_walker_create(service->context, service->pipeline, service->feed);
+    if (service->walker == NULL) {
+        return ARIZMQ_ENOMEM;
+    }
+    post_set_reader(service->post, POST_SNAPSHOT, snapshot_walker_read, service->walker);
     return gateway_create(service->config, service->feed, service->post,
                           pipeline_history(service->pipeline), NULL, &service->gateway, error,
                           error_size);
@@ -399,6 +406,7 @@ int service_run(const struct config *config, const struct config_source *source)
         }
     }
     gateway_destroy(&service.gateway);
+    snapshot_walker_destroy(&service.walker);
     reload_destroy(&service.reload);
     nodes_destroy(&service.nodes);
     feed_destroy(&service.feed);

@@ -237,8 +237,9 @@ static int compare_beats(const void *left, const void *right)
     return order != 0 ? order : (a->count > b->count) - (a->count < b->count);
 }
 
-/* When it came, so many messages with a seq up to its own had been published in its view. */
-static void audit_beats(const struct audit *audit)
+/* When it came, so many messages with a seq up to its own had been published in its view. Of a
+ * process that was killed nobody may have got the last ones. */
+static void audit_beats(const struct audit *audit, bool was_killed)
 {
     const struct book *book = &audit->epoch->books[audit->view];
     struct beat *beats = audit->epoch->beats[audit->view];
@@ -252,7 +253,7 @@ static void audit_beats(const struct audit *audit)
         bool is_right = (at == 0 || is_beyond || book->slots[at].seq <= beats[i].seq) &&
                         (at + 1 > book->count || book->slots[at + 1].counts == 0 ||
                          book->slots[at + 1].seq > beats[i].seq);
-        if (!is_right || (at > book->count && audit->epoch->has_stopped)) {
+        if (!is_right || (at > book->count && !was_killed)) {
             ledger_fault(audit->ledger,
                          "epoch %" PRIu64 " %s: a heartbeat says %u messages up to seq %u",
                          audit->epoch->number, view_name(audit->view), at, beats[i].seq);
@@ -264,10 +265,11 @@ void books_audit(struct ledger *ledger)
 {
     for (unsigned i = 0; i < ledger->epochs_count; i++) {
         struct epoch *epoch = &ledger->epochs[i];
+        bool is_last = i + 1 == ledger->epochs_count;
         for (unsigned view = 0; view < VIEWS; view++) {
             struct audit audit = {.ledger = ledger, .epoch = epoch, .view = (enum view)view};
             audit_book(&audit);
-            audit_beats(&audit);
+            audit_beats(&audit, !epoch->has_stopped && !is_last);
             const struct book *book = &epoch->books[view];
             if (book->count > 0) {
                 ledger_report(ledger,
@@ -279,7 +281,6 @@ void books_audit(struct ledger *ledger)
             }
         }
         audit_views(ledger, epoch);
-        bool is_last = i + 1 == ledger->epochs_count;
         for (unsigned view = 0; view < VIEWS; view++) {
             if (epoch->books[view].holes > 0 && (epoch->has_stopped || is_last)) {
                 ledger_fault(ledger, "epoch %" PRIu64 " %s: %u messages were got by nobody",

@@ -2,14 +2,15 @@
 """Nothing is unaccounted for: each scenario floods the bridge with numbered events, makes trouble
 meanwhile, and lets the ledger judge.
 
-    ledger_scenarios.py stopped|wandering|cut|killed|trimmed
+    ledger_scenarios.py stopped|wandering|cut|killed|trimmed|taken_over
 
 LEDGER_EVENTS and LEDGER_RATE say how many events, and how many a second."""
 import signal
+import subprocess
 import sys
 import time
 
-from ledger_stage import APPS, EVENTS, RATE, Proxy, Recorder, Stage, say
+from ledger_stage import APPS, BUILD, EVENTS, RATE, Proxy, Recorder, Stage, fleet, say
 
 
 def expect(condition, what):
@@ -164,6 +165,46 @@ def scenario_trimmed(stage):
     if EVENTS >= 1000000:
         expect(sum(subscriber(text, f"slow{i}")[1] for i in range(3)) > 0, "some came from history")
         expect(sum(subscriber(text, f"slow{i}")[2] for i in range(3)) > 0, "some were trimmed")
+
+
+def scenario_taken_over(stage):
+    """The bridge is taken over twenty times by another process, in turn at two places to which the
+    subscribers are connected from the start. Nothing may be missing, nowhere."""
+    usage = subprocess.run([BUILD / "arizmqd", "--help"], stdout=subprocess.PIPE, text=True,
+                           check=True).stdout
+    if "--takeover" not in usage:
+        print("skipped: this arizmqd cannot take over")
+        sys.exit(77)
+    takeovers = 20 if EVENTS >= 1000000 else 4
+    history = "history: {max_bytes: 67108864}\n"
+    old, new = stage.place(name="a", history=history), stage.place(name="b", history=history)
+    old.start()
+    stage.wait_up(old)
+    stage.books()
+    Recorder(stage, "all", "").wait_joined()
+    Recorder(stage, "calls", "Stasis", "BridgeCreated/ivr/", repairs=True).wait_joined()
+    Recorder(stage, "channels", "channel/", view="objects", repairs=True).wait_joined()
+    stage.flood(EVENTS, min(RATE, 10000), "late=20")
+    for _ in range(takeovers):
+        new.start("--takeover", old.gateway, "--takeover-wait", "500")
+        status = old.process.wait(fleet.PATIENCE_S)
+        expect(status == 0, f"it ended with {status}: {old.log.read_text()[-3000:]}")
+        stage.forget_client(old)
+        stage.wait_up(new)
+        old, new = new, old
+    expect(stage.is_flooding(), "it was taken over while the flood went on")
+    rest = EVENTS - stage.flooded()
+    stage.fake.do("flood-stop")
+    stage.wait_flooded()
+    stage.flood(rest, RATE)
+    stage.wait_flooded()
+    stage.settle(old)
+    text = stage.judge()
+    for app in APPS:
+        line = f"link        pbx1/{app}: "
+        expect(number(text, line, " processes") == takeovers + 1, "one process after the other")
+        expect(number(text, line, " dropped") == 0 and number(text, line, " lost with") == 0,
+               "none was dropped, none lost")
 
 
 SCENARIOS = {name.removeprefix("scenario_"): run for name, run in list(globals().items())

@@ -97,15 +97,15 @@ class Bridge(fleet.Bridge):
     """arizmqd with one node, two applications, and two sockets for each view: what the books are
     kept from may fall behind as far as it likes."""
 
-    def __init__(self, stage, port, history="", node="", arguments=(), name="bridge"):
+    def __init__(self, stage, port, history="", node="", name="bridge", sndhwm=10000):
         self.directory = stage.directory / name
         self.directory.mkdir()
-        self.stage, self.arguments = stage, list(arguments)
+        self.stage = stage
         self.gateway = f"ipc://{self.directory}/gateway"
         self.config = self.directory / "arizmqd.yaml"
         views = "".join(
             f'  - {{view: {view}, endpoint: "{self.endpoint(socket)}", '
-            f'sndhwm: {10000000 if "books" in socket else 10000}}}\n'
+            f'sndhwm: {10000000 if "books" in socket else sndhwm}}}\n'
             for socket, view in VIEWS.items())
         self.config.write_text(f"""
 nodes:
@@ -122,16 +122,21 @@ publish:
   endpoint: "{self.gateway}"
 {history}""")
         self.log = self.directory / "log"
-        self.start()
 
     def endpoint(self, socket):
         return f"ipc://{self.directory}/{socket}"
 
-    def start(self):
+    process = None
+
+    def start(self, *arguments):
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [BUILD / "arizmqd", "-c", self.config, *self.arguments], stderr=log,
+                [BUILD / "arizmqd", "-c", self.config, *arguments], stderr=log,
                 preexec_fn=fleet.die_with_parent)
+        return self
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
 
     def kill(self):
         self.process.kill()
@@ -163,18 +168,21 @@ class Stage:
             if recorder.process.poll() is None:
                 recorder.process.kill()
         for bridge in self.bridges:
-            if bridge.process.poll() is None:
-                bridge.process.kill()
-                bridge.process.wait()
+            if bridge.is_running():
+                bridge.kill()
         if kind is not None and "LEDGER_KEEP" in os.environ:
             say(f"kept: {self.directory}")
         else:
             shutil.rmtree(self.directory)
 
-    def bridge(self, port=None, **options):
-        bridge = Bridge(self, port or self.fake.port, **options)
-        self.bridges.append(bridge)
-        return bridge
+    def place(self, **options):
+        """Where a bridge can run: its configuration and endpoints."""
+        place = Bridge(self, options.pop("port", self.fake.port), **options)
+        self.bridges.append(place)
+        return place
+
+    def bridge(self, **options):
+        return self.place(**options).start()
 
     def ask(self, bridge, uri):
         """The JSON of one of the bridge's own resources."""
@@ -184,6 +192,12 @@ class Stage:
         header, body = client.ask("GET", uri)
         assert header["status_code"] == 200, header
         return json.loads(body)
+
+    def forget_client(self, bridge):
+        """Its process has ended; whatever was sent to it gets no answer."""
+        client = self.clients.pop(bridge.gateway, None)
+        if client is not None:
+            client.close()
 
     def wait_up(self, bridge):
         """Until both applications are connected."""
@@ -198,12 +212,13 @@ class Stage:
 
     def flood(self, count, rate, *options):
         """Begins it; see tests/fake/README.md."""
-        self.floods = len(self.flood_ends())
+        self.floods, self.flood_size = len(self.flood_ends()), count
         self.fake.do(" ".join(map(str, ["flood", count, rate, *APPS, *options])))
 
     def flood_ends(self):
         with self.fake.changed:
-            return [line for line in self.fake.events if line.startswith("event flood done")]
+            return [line for line in self.fake.events
+                    if line.startswith(("event flood done", "event flood stopped"))]
 
     def flooded(self):
         """How many events of the flood have happened."""
@@ -213,7 +228,8 @@ class Stage:
             assert self.fake.changed.wait_for(lambda: len(self.fake.answers) > begun,
                                               fleet.PATIENCE_S)
             answer = self.fake.answers[-1]
-        return int(answer.split("events=")[1].split()[0]) if answer.startswith("ok") else EVENTS
+        return (int(answer.split("events=")[1].split()[0]) if answer.startswith("ok")
+                else self.flood_size)
 
     def wait_until_flooded(self, count):
         fleet.wait_until(f"{count} events have happened", lambda: self.flooded() >= count)
@@ -252,7 +268,7 @@ class Stage:
         for client in self.clients.values():
             client.close()
         for bridge in self.bridges:
-            if bridge.process.poll() is None:
+            if bridge.is_running():
                 bridge.stop()
         self.fake.stop()
 

@@ -229,23 +229,24 @@ static void enter_epoch(struct stream *stream, uint64_t epoch)
     stream->has_stopped = false;
 }
 
-/* From the first heartbeat on everything is expected; for the books, what came before it, too. */
-static void join(struct stream *stream, const struct arizmq_stamp *stamp)
+/* From the first heartbeat on everything is expected. The books begin with the first message of any
+ * kind, and with what came before it: `before` messages. */
+static void join(struct stream *stream, const struct arizmq_stamp *stamp, uint64_t before)
 {
-    bool begins_earlier = stream->recorder->is_books && stream->gateway != NULL;
     struct record record = begin_record(stream, RECORD_JOINED, stamp->epoch, 0);
-    if (!begins_earlier) {
-        stream->joined = stamp->count[0];
+    if (!stream->recorder->is_books) {
+        stream->joined = before;
         record.seq = (uint32_t)stamp->seq;
-        record.count[0] = (uint32_t)stamp->count[0];
+        record.count[0] = (uint32_t)before;
     }
     record_write(stream->recorder->file, &record, NULL, 0);
-    if (begins_earlier && stamp->count[0] > 0) {
-        repair_add(stream, NULL, 0, 0, stamp->seq, stamp->count[0]);
-    }
     stream->is_joined = true;
     have_add(&stream->have, 0);
     printf("joined %u\n", stream->index);
+    if (stream->recorder->is_books && before > 0) {
+        struct arizmq_gaps_result result = {.is_heartbeat = true, .missing = before};
+        told_missing(stream, &result, NULL, stamp->seq);
+    }
 }
 
 static void take_heartbeat(struct stream *stream, zmq_msg_t *frames,
@@ -255,7 +256,7 @@ static void take_heartbeat(struct stream *stream, zmq_msg_t *frames,
     stream->has_beaten |=
         stream->recorder->stop_ns != 0 && stamp->received_ns >= stream->recorder->stop_ns;
     if (is_first) {
-        join(stream, stamp);
+        join(stream, stamp, stamp->count[0]);
     }
     struct record record = begin_record(stream, RECORD_HEARTBEAT, stamp->epoch, stamp->seq);
     record.count[0] = (uint32_t)stamp->count[0];
@@ -279,6 +280,9 @@ static void take_event(struct stream *stream, zmq_msg_t *frames, const struct ar
     size_t length = zmq_msg_size(&frames[1]);
     stream->has_stopped =
         length > sizeof stopping && memcmp(event, stopping, sizeof stopping - 1) == 0;
+    if (!stream->is_joined) {
+        join(stream, stamp, stamp->count[0] - 1);
+    }
     struct arizmq_gaps_result result;
     if (arizmq_gaps_check(stream->gaps, topic, zmq_msg_size(&frames[0]), event, length, stamp,
                           &result) != ARIZMQ_OK) {
@@ -298,7 +302,7 @@ static void take_message(struct stream *stream, zmq_msg_t *frames)
         recorder_fail(stream->endpoint, "a message without a stamp");
     }
     bool is_heartbeat = arizmq_gaps_is_heartbeat(&stamp);
-    if (!stream->is_joined && !is_heartbeat) {
+    if (!stream->is_joined && !is_heartbeat && !stream->recorder->is_books) {
         return;
     }
     stream->heard_ms = recorder_now_ms();

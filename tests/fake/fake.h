@@ -77,6 +77,7 @@ struct fake {
     const char *recording;          /* what `play` without a file plays; NULL: none */
     char startup_time[32];
     uint16_t port;
+    bool has_reserved;    /* the port is kept while not listening */
     struct lws *listener; /* NULL while not listening */
     struct application *applications;
     struct session *sessions; /* newest first */

@@ -133,17 +133,44 @@ void fake_write_time(char out[32])
     snprintf(out + length, 32 - length, ".%03d+0000", (int)(now.tv_nsec / 1000000));
 }
 
-int fake_listen(struct fake *fake)
+static int bind_port(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(fake->port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
-        bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, LISTEN_BACKLOG) ||
-        getsockname(fd, (struct sockaddr *)&address, &length)) {
+    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
+                    bind(fd, (struct sockaddr *)&address, sizeof address))) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        fd = -1;
+    }
+    return fd;
+}
+
+/* A socket that is bound and never listens keeps the port for us: else a connection of somebody
+ * else's may get it as its own while we are not listening. */
+static int reserve_port(struct fake *fake)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    if (fake->has_reserved) {
+        return 0;
+    }
+    int fd = bind_port(fake->port);
+    if (fd < 0 || getsockname(fd, (struct sockaddr *)&address, &length)) {
+        return -1;
+    }
+    fake->port = ntohs(address.sin_port);
+    fake->has_reserved = true; /* until the process ends */
+    return 0;
+}
+
+int fake_listen(struct fake *fake)
+{
+    int fd = reserve_port(fake) ? -1 : bind_port(fake->port);
+    if (fd < 0 || listen(fd, LISTEN_BACKLOG)) {
         int error = errno;
         if (fd >= 0) {
             close(fd);
@@ -151,7 +178,6 @@ int fake_listen(struct fake *fake)
         errno = error;
         return -1;
     }
-    fake->port = ntohs(address.sin_port);
     lws_sock_file_fd_type descriptor = {.filefd = fd};
     fake->listener = lws_adopt_descriptor_vhost(fake->vhost, LWS_ADOPT_RAW_FILE_DESC, descriptor,
                                                 "listener", NULL);

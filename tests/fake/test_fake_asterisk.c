@@ -429,7 +429,7 @@ Test(fake_asterisk, answers_wrong_requests_over_websocket)
     test_stop(&fake);
 }
 
-Test(fake_asterisk, plays_faster_than_any_asterisk)
+Test(fake_asterisk, plays_as_fast_as_it_can)
 {
     const char *const options[] = {"--recording", CAPTURES_DIR "/calls-1000-app.jsonl", NULL};
     struct fake *fake = test_start(options);
@@ -440,9 +440,8 @@ Test(fake_asterisk, plays_faster_than_any_asterisk)
         cr_assert(client_read_frame(client, &frame));
     }
     const char *done = fake_await_event(fake, "play done", 20000);
-    long long rate = fake_number(done, "frames") * 1000000 / fake_number(done, "elapsed_us");
-    cr_log_info("%lld frames/s", rate);
-    cr_assert_gt(rate, 200000);
+    cr_assert_eq(fake_number(done, "frames"), 20 * 15000);
+    cr_log_info("%lld frames/s", 20LL * 15000 * 1000000 / fake_number(done, "elapsed_us"));
     client_destroy(&client);
     test_stop(&fake);
 }

@@ -10,96 +10,19 @@
 #include <string.h>
 
 #include "arizmq/error.h"
-#include "flow/ask.h"
-#include "flow/scene.h"
+#include "flow/history_stage.h"
 
-enum { VIEWS = 2, RECORDED = 1000 };
-
-static const char *const names[VIEWS] = {"events", "objects"};
-
-/* What the subscriber to one view has received, without heartbeats. */
-struct record {
-    struct subscriber *subscriber;
-    struct subscriber_message *messages;
-    size_t count;
-    size_t capacity;
-};
-
-struct stage {
-    struct fake *fake;
-    struct daemon *daemon;
-    struct record record[VIEWS];
-    struct asker *asker;
-    uint64_t epoch;
-};
-
-static void stage_open(struct stage *stage, const char *history)
-{
-    stage->fake = scene_start_deaf_fake();
-    stage->daemon = scene_start_daemon(
-        "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH
-        "gateway: {endpoint: \"ipc://DIR/gateway\"}\nheartbeat_ms: 100\nhistory: {%s}\n",
-        "pbx1", stage->fake->port, "replay", history);
-    const char *endpoints[VIEWS] = {stage->daemon->events_endpoint,
-                                    stage->daemon->objects_endpoint};
-    for (unsigned i = 0; i < VIEWS; i++) {
-        stage->record[i] = (struct record){.subscriber = scene_subscribe_and_join(endpoints[i])};
-    }
-    stage->asker = asker_create(stage->daemon->gateway_endpoint);
-    scene_let_connect(stage->fake, 1);
-}
-
-static void stage_close(struct stage *stage)
-{
-    for (unsigned i = 0; i < VIEWS; i++) {
-        subscriber_destroy(&stage->record[i].subscriber);
-        for (size_t k = 0; k < stage->record[i].count; k++) {
-            subscriber_message_clear(&stage->record[i].messages[k]);
-        }
-        free(stage->record[i].messages);
-    }
-    asker_destroy(&stage->asker);
-    scene_stop_daemon(&stage->daemon);
-    fake_stop(&stage->fake);
-}
-
-static void record_add(struct record *record, struct subscriber_message *message)
-{
-    if (record->count == record->capacity) {
-        record->capacity = record->capacity > 0 ? record->capacity * 2 : 4096;
-        record->messages = realloc(record->messages, record->capacity * sizeof *message);
-        cr_assert_not_null(record->messages);
-    }
-    record->messages[record->count++] = *message;
-}
-
-/* Receives in both views until heartbeats say that there is nothing up to `seq`. */
-static void record_until(struct stage *stage, uint64_t seq)
-{
-    for (unsigned i = 0; i < VIEWS; i++) {
-        for (bool is_over = false; !is_over;) {
-            struct subscriber_message message;
-            scene_receive(stage->record[i].subscriber, &message);
-            stage->epoch = message.stamp.epoch;
-            if (!subscriber_message_is_heartbeat(&message)) {
-                record_add(&stage->record[i], &message);
-                continue;
-            }
-            is_over = message.stamp.seq >= seq;
-            subscriber_message_clear(&message);
-        }
-    }
-}
+enum { RECORDED = 1000 };
 
 /* Plays the recording, and records what comes. Returns the last seq. */
-static uint64_t play(struct stage *stage, const char *options)
+static uint64_t play(struct history_stage *stage, const char *options)
 {
     fake_do(stage->fake, "play %s/coverage.jsonl app=replay %s", CAPTURES_DIR, options);
     const char *end = fake_await_event(stage->fake, "play ", FLOW_TIMEOUT_MS);
     uint64_t frames = (uint64_t)fake_number(end, "frames");
     cr_assert_geq(frames, RECORDED);
     uint64_t seq = frames + 1; /* ArizmqNodeConnected */
-    record_until(stage, seq);
+    history_stage_record(stage, seq);
     return seq;
 }
 
@@ -125,7 +48,7 @@ static void expect_frames(const struct answer *answer, size_t k,
 
 /* One request; the page must be the next of the record's messages that are wanted, from *at on.
  * Returns its `last`. */
-static uint64_t expect_page(const struct answer *answer, const struct record *record,
+static uint64_t expect_page(const struct answer *answer, const struct history_record *record,
                             const char *prefix, uint64_t until, size_t *at)
 {
     cr_assert_eq(answer_number(answer, "status_code"), 200, "%s", answer_error(answer));
@@ -156,10 +79,10 @@ static uint64_t expect_page(const struct answer *answer, const struct record *re
 }
 
 /* All pages from `after` to `until`. Returns how many messages they had. */
-static size_t read_pages(struct stage *stage, unsigned view, const char *prefix, uint64_t after,
-                         uint64_t until, unsigned limit)
+static size_t read_pages(struct history_stage *stage, unsigned view, const char *prefix,
+                         uint64_t after, uint64_t until, unsigned limit)
 {
-    const struct record *record = &stage->record[view];
+    const struct history_record *record = &stage->record[view];
     size_t at = 0;
     size_t count = 0;
     bool more = true;
@@ -169,9 +92,10 @@ static size_t read_pages(struct stage *stage, unsigned view, const char *prefix,
     while (more) {
         struct answer answer;
         asker_get_with(stage->asker, "arizmq/history",
-                       json_pack("{s:s, s:s, s:I, s:I, s:i, s:I}", "view", names[view], "prefix",
-                                 prefix, "after", (json_int_t)after, "until", (json_int_t)until,
-                                 "limit", (int)limit, "epoch", (json_int_t)stage->epoch),
+                       json_pack("{s:s, s:s, s:I, s:I, s:i, s:I}", "view",
+                                 history_stage_names[view], "prefix", prefix, "after",
+                                 (json_int_t)after, "until", (json_int_t)until, "limit", (int)limit,
+                                 "epoch", (json_int_t)stage->epoch),
                        &answer);
         uint64_t last = expect_page(&answer, record, prefix, until, &at);
         count += (size_t)answer_number(&answer, "count");
@@ -184,7 +108,7 @@ static size_t read_pages(struct stage *stage, unsigned view, const char *prefix,
     return count;
 }
 
-static size_t count_wanted(const struct record *record, const char *prefix, uint64_t after,
+static size_t count_wanted(const struct history_record *record, const char *prefix, uint64_t after,
                            uint64_t until)
 {
     size_t count = 0;
@@ -219,8 +143,8 @@ Test(history, gives_the_frames_that_were_published)
         {1, "endpoint/", 3},
         {1, "arizmq/", 3},
     };
-    struct stage stage = {0};
-    stage_open(&stage, "max_bytes: 67108864");
+    struct history_stage stage = {0};
+    history_stage_open(&stage, "max_bytes: 67108864");
     uint64_t newest = play(&stage, "");
     size_t nonempty = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -231,19 +155,19 @@ Test(history, gives_the_frames_that_were_published)
     }
     cr_assert_eq(nonempty, 12, "%zu prefixes had messages", nonempty);
     /* One object's messages, whatever its id. */
-    for (unsigned view = 0; view < VIEWS; view++) {
+    for (unsigned view = 0; view < HISTORY_STAGE_VIEWS; view++) {
         for (size_t i = 0; i < stage.record[view].count; i += 197) {
             const char *topic = stage.record[view].messages[i].topic;
             cr_assert_geq(read_pages(&stage, view, topic, 0, newest, 2), 1, "%s", topic);
         }
     }
-    stage_close(&stage);
+    history_stage_close(&stage);
 }
 
 Test(history, from_any_position_to_any_other)
 {
-    struct stage stage = {0};
-    stage_open(&stage, "max_bytes: 67108864");
+    struct history_stage stage = {0};
+    history_stage_open(&stage, "max_bytes: 67108864");
     uint64_t newest = play(&stage, "");
     for (uint64_t after = 0; after < newest; after += 211) {
         for (uint64_t until = after; until <= newest; until = 2 * until + 1 - after + 17) {
@@ -254,10 +178,11 @@ Test(history, from_any_position_to_any_other)
     cr_assert_eq(read_pages(&stage, 0, "", newest, newest, 10), 0);
     cr_assert_eq(read_pages(&stage, 0, "", newest - 1, newest, 10), 1);
     cr_assert_eq(read_pages(&stage, 0, "", newest - 1, INT64_MAX, 10), 1);
-    stage_close(&stage);
+    history_stage_close(&stage);
 }
 
-static void expect_refused(struct stage *stage, const char *query, int status, const char *word)
+static void expect_refused(struct history_stage *stage, const char *query, int status,
+                           const char *word)
 {
     struct answer answer;
     asker_get(stage->asker, &answer, "arizmq/history?%s", query);
@@ -273,8 +198,8 @@ static void expect_refused(struct stage *stage, const char *query, int status, c
 
 Test(history, says_what_cannot_be_had)
 {
-    struct stage stage = {0};
-    stage_open(&stage, "max_bytes: 67108864");
+    struct history_stage stage = {0};
+    history_stage_open(&stage, "max_bytes: 67108864");
     uint64_t newest = play(&stage, "");
     char query[64];
     snprintf(query, sizeof query, "after=%llu", (unsigned long long)newest + 1);
@@ -296,11 +221,11 @@ Test(history, says_what_cannot_be_had)
     cr_assert_gt(json_integer_value(json_object_get(history, "bytes")), 100000);
     json_decref(info);
     answer_clear(&answer);
-    stage_close(&stage);
+    history_stage_close(&stage);
 }
 
 /* The next request after one that was refused as compacted, as a client would make it. */
-static uint64_t begin_anew(struct stage *stage, const struct answer *answer, uint64_t after)
+static uint64_t begin_anew(struct history_stage *stage, const struct answer *answer, uint64_t after)
 {
     uint64_t oldest = (uint64_t)answer_number(answer, "oldest");
     cr_assert_eq(answer_number(answer, "status_code"), 410);
@@ -312,15 +237,15 @@ static uint64_t begin_anew(struct stage *stage, const struct answer *answer, uin
 
 Test(history, at_the_trim_edge)
 {
-    struct stage stage = {0};
-    stage_open(&stage, "max_bytes: 300000");
+    struct history_stage stage = {0};
+    history_stage_open(&stage, "max_bytes: 300000");
     uint64_t newest = play(&stage, "");
     struct answer answer;
     asker_get(stage.asker, &answer, "arizmq/history");
     uint64_t oldest = begin_anew(&stage, &answer, 0) + 1;
     answer_clear(&answer);
     cr_assert_gt(newest - oldest, 30, "hardly anything is kept");
-    for (unsigned view = 0; view < VIEWS; view++) {
+    for (unsigned view = 0; view < HISTORY_STAGE_VIEWS; view++) {
         cr_assert_eq(read_pages(&stage, view, "", oldest - 1, newest, 13),
                      count_wanted(&stage.record[view], "", oldest - 1, newest));
         cr_assert_eq(read_pages(&stage, view, "", oldest, newest, 1000),
@@ -331,15 +256,15 @@ Test(history, at_the_trim_edge)
     answer_clear(&answer);
     cr_assert_leq(scene_metric(stage.daemon, "arizmq_history_bytes"), 300000);
     cr_assert_eq(scene_metric(stage.daemon, "arizmq_history_trimmed_total"), oldest - 1);
-    stage_close(&stage);
+    history_stage_close(&stage);
 }
 
 /* Pages while events come and others are trimmed; what was read is compared afterwards. */
 Test(history, while_it_is_trimmed)
 {
     enum { ANSWERS_MAX = 100000 };
-    struct stage stage = {0};
-    stage_open(&stage, "max_bytes: 200000");
+    struct history_stage stage = {0};
+    history_stage_open(&stage, "max_bytes: 200000");
     struct answer *answers = calloc(ANSWERS_MAX, sizeof *answers);
     uint64_t *afters = calloc(ANSWERS_MAX, sizeof *afters);
     size_t count = 0;
@@ -365,7 +290,7 @@ Test(history, while_it_is_trimmed)
         }
     }
     const char *end = fake_await_event(stage.fake, "play ", FLOW_TIMEOUT_MS);
-    record_until(&stage, (uint64_t)fake_number(end, "frames") + 1);
+    history_stage_record(&stage, (uint64_t)fake_number(end, "frames") + 1);
     cr_assert_gt(scene_metric(stage.daemon, "arizmq_history_trimmed_total"), 10000);
     size_t at = 0;
     size_t given = 0;
@@ -383,14 +308,14 @@ Test(history, while_it_is_trimmed)
     printf("%zu pages of %zu messages, %zu times anew\n", count, given, anew);
     free(answers);
     free(afters);
-    stage_close(&stage);
+    history_stage_close(&stage);
 }
 
 /* Whoever has received a message may ask for what follows it, at once. */
 Test(history, what_was_received_is_never_the_future)
 {
-    struct stage stage = {0};
-    stage_open(&stage, "max_bytes: 67108864");
+    struct history_stage stage = {0};
+    history_stage_open(&stage, "max_bytes: 67108864");
     fake_do(stage.fake, "play %s/coverage.jsonl app=replay rate=2000 loop=0", CAPTURES_DIR);
     for (unsigned i = 0; i < 3000; i++) {
         struct subscriber_message message;
@@ -409,14 +334,14 @@ Test(history, what_was_received_is_never_the_future)
         answer_clear(&answer);
     }
     fake_do(stage.fake, "stop-play");
-    stage_close(&stage);
+    history_stage_close(&stage);
 }
 
 /* A page that ends with the client still there, and one whose client has gone. */
 Test(history, a_client_that_goes_is_counted)
 {
-    struct stage stage = {0};
-    stage_open(&stage, "max_bytes: 67108864");
+    struct history_stage stage = {0};
+    history_stage_open(&stage, "max_bytes: 67108864");
     play(&stage, "");
     for (unsigned i = 0; scene_metric(stage.daemon, "arizmq_gateway_undeliverable_total") == 0;
          i++) {
@@ -439,5 +364,5 @@ Test(history, a_client_that_goes_is_counted)
     while (scene_metric(stage.daemon, "arizmq_history_unread_bytes") > 0) {
         cr_assert_lt(harness_now_ms(), deadline);
     }
-    stage_close(&stage);
+    history_stage_close(&stage);
 }

@@ -80,10 +80,11 @@ class Fake:
 class Bridge:
     """arizmqd with a node pbx1, pbx2… for each fake."""
 
-    def __init__(self, *fakes, node="", apps=None, extra=""):
+    def __init__(self, *fakes, node="", apps=None, extra="", view="", more=""):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="arizmq-interop-"))
         self.fakes = fakes
         self.events = f"ipc://{self.directory}/events"
+        self.objects = f"ipc://{self.directory}/objects"
         self.gateway = f"ipc://{self.directory}/gateway"
         self.config = self.directory / "arizmqd.yaml"
         apps = apps or ["ivr"] * len(fakes)
@@ -97,8 +98,9 @@ class Bridge:
     backoff_max_ms: 50
 {node}""" for i, fake in enumerate(fakes))
         gateway = f'  endpoint: "{self.gateway}"\n{extra}'
-        self.config.write_text(f"nodes:{nodes}\npublish:\n  - {{view: events, endpoint: "
-                               f'"{self.events}"}}\ngateway:\n{gateway}')
+        views = "".join(f'  - {{view: {name}, endpoint: "{endpoint}"{view}}}\n' for name, endpoint in
+                        (("events", self.events), ("objects", self.objects)))
+        self.config.write_text(f"nodes:{nodes}\npublish:\n{views}gateway:\n{gateway}\n{more}")
         self.log = self.directory / "log"
         self.start()
 

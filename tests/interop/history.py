@@ -18,7 +18,7 @@ class KeepingView(View):
     def __init__(self, context, **arguments):
         self.kept, self.questions, self.snapshot, self.oldest = [], [], None, 1
         self.past = {}  # the last seq of runs before, where remembers_runs
-        self.remembers_runs = False
+        self.remembers_runs, self.page_max = False, 1000
         super().__init__(context, **arguments)
         self.router = context.socket(zmq.ROUTER)
         self.router.setsockopt(zmq.LINGER, 0)
@@ -75,7 +75,7 @@ class KeepingView(View):
         if request["uri"] != "arizmq/history":
             return 404, {"error": "no_such_resource"}, b'{"message":"no such resource"}', []
         epoch = int(query.get("epoch", self.epoch))
-        after, limit = int(query.get("after", 0)), int(query.get("limit", 1000))
+        after, limit = int(query.get("after", 0)), min(int(query.get("limit", 1000)), self.page_max)
         if epoch != self.epoch and epoch not in self.past:
             return 409, {"error": "epoch_changed", "epoch": self.epoch}, b"{}", []
         if epoch == self.epoch and after + 1 < self.oldest:

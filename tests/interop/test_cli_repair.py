@@ -217,5 +217,79 @@ class Snapshot(RepairTest):
         self.assertEqual(self.finish(process)[0], "object device/PJSIP/a\\x1b\nA/b/c/1/\n")
 
 
+class Asking(RepairTest):
+    """`arizmq snapshot` and `arizmq history`."""
+
+    def ask(self, view, *arguments, status=0):
+        run = subprocess.run([PROGRAM, *arguments, f"--connect={view.gateway}"], text=True,
+                             capture_output=True, timeout=PATIENCE_S)
+        self.assertEqual(run.returncode, status, run.stderr)
+        return run.stdout, run.stderr
+
+    def filled(self):
+        view = self.view()
+        for number in range(1, 11):
+            view.lose("AB"[number % 2] + f"/b/c/{number}/")
+        return view
+
+    def test_snapshot(self):
+        view = self.filled()
+        view.snapshot = snapshot_of(view, OBJECT)
+        out, err = self.ask(view, "snapshot", "--kinds=channels,deviceStates", "--node=pbx1")
+        self.assertEqual([json.loads(line)["object"]["id"] for line in out.splitlines()],
+                         ["1.1", "PJSIP/a\x1b"])
+        self.assertEqual(err, "arizmq: epoch 1795444501000000, seq 10\n")
+        self.assertEqual(view.questions[-1], ("arizmq/snapshot", {
+            "kinds": "channels,deviceStates", "node": "pbx1"}))
+        self.assertEqual(self.ask(view, "snapshot", "--topics")[0],
+                         "object channel/1.1\nobject device/PJSIP/a\\x1b\n")
+
+    def test_snapshot_that_is_none(self):
+        view = self.view()
+        self.assertIn("404 No (no_such_resource", self.ask(view, "snapshot", status=4)[1])
+        view.snapshot = {"seq": 1}
+        self.assertIn("its body is no snapshot", self.ask(view, "snapshot", status=1)[1])
+
+    def test_history(self):
+        view = self.filled()
+        for arguments, seqs in (([], range(1, 11)), (["--after=4"], range(5, 11)),
+                                (["--after=4", "--until=6"], [5, 6]), (["B/"], range(1, 11, 2)),
+                                (["--count=3"], [1, 2, 3]), (["nothing/"], [])):
+            with self.subTest(arguments=arguments):
+                out, err = self.ask(view, "history", *arguments)
+                self.assertEqual([json.loads(line)["stamp"]["seq"] for line in out.splitlines()],
+                                 list(seqs))
+                self.assertEqual(err, "")
+
+    def test_history_comes_page_by_page(self):
+        view = self.filled()
+        view.page_max = 3
+        self.assertEqual(self.ask(view, "history", "--topics")[0].count("\n"), 10)
+        self.assertEqual(len(view.questions), 4)
+
+    def test_history_that_is_kept_no_longer(self):
+        view = self.filled()
+        view.oldest = 8
+        out, err = self.ask(view, "history", "--topics", "--after=2", status=3)
+        self.assertEqual(out.count("\n"), 3)
+        self.assertEqual(err, "arizmq: nothing before seq 8 is kept any more\n")
+        self.assertEqual(self.ask(view, "history", "--topics")[0].count("\n"), 3)
+        self.ask(view, "history", "--after=2", "--until=4", status=3)
+        self.assertIn("epoch_changed", self.ask(view, "history", "--epoch=7", status=4)[1])
+
+    def test_wrong_arguments(self):
+        for arguments, named in ((["history", "--view=calls"], '"calls"'),
+                                 (["history", "a", "b"], '"b"'), (["history", "--after=-1"], '"-1"'),
+                                 (["snapshot", "x"], '"x"')):
+            with self.subTest(arguments=arguments):
+                run = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True)
+                self.assertEqual(run.returncode, 2)
+                self.assertIn(named, run.stderr)
+        for command in ("snapshot", "history"):
+            run = subprocess.run([PROGRAM, command, "--help"], capture_output=True, text=True)
+            self.assertEqual(run.returncode, 0)
+            self.assertIn("EXIT STATUS", run.stdout)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -95,9 +95,8 @@ static bool takes_nothing(void *owner, const struct event *event)
 static void receive(const char *text)
 {
     static char padded[4096];
-    struct pipeline_source source = {.node = "pbx1",
-                                     .takes_response = takes_nothing,
-                                     .tally = tally_open("pbx1", "ivr")};
+    struct pipeline_source source = {
+        .node = "pbx1", .takes_response = takes_nothing, .tally = tally_open("pbx1", "ivr")};
     size_t length = strlen(text);
     cr_assert_lt(length + SCAN_PADDING, sizeof padded);
     memcpy(padded, text, length);

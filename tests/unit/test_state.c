@@ -236,6 +236,18 @@ Test(state, after_ten_seconds_it_is_not_late)
     cr_assert_str_eq(held(all, OBJECT_CHANNEL, "1"), "none");
 }
 
+Test(state, nothing_is_late_behind_a_gap)
+{
+    send(all, "ChannelDestroyed", "channel", "1", 1);
+    send(some, "ChannelDestroyed", "channel", "1", 1);
+    state_gap(all);
+    state_gap(NULL);
+    send(all, "ChannelVarset", "channel", "1", 2);
+    send(some, "ChannelVarset", "channel", "1", 2);
+    cr_assert_str_eq(held(all, OBJECT_CHANNEL, "1"), "{\"id\":\"1\",\"v\":2}");
+    cr_assert_str_eq(held(some, OBJECT_CHANNEL, "1"), "none", "another link's");
+}
+
 Test(state, what_has_ended_is_forgotten_in_time)
 {
     for (unsigned i = 0; i < 500; i++) {
