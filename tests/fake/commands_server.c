@@ -106,6 +106,21 @@ static void run_restart(struct fake *fake, struct session *session, char *rest)
     console_ok("startup_time=%s", fake->startup_time);
 }
 
+static void run_password(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    static char *password;
+    const char *word = console_next_word(&rest);
+    if (!word) {
+        console_error("password: none given");
+        return;
+    }
+    free(password);
+    password = strdup(word);
+    fake->password = password;
+    console_done();
+}
+
 static void run_drop_all(struct fake *fake, struct session *session, char *rest)
 {
     (void)rest;
@@ -155,6 +170,7 @@ const struct console_command console_server_commands[] = {
     {"precreate", false, run_precreate},
     {"stop-listening", false, run_stop_listening},
     {"listen", false, run_listen},
+    {"password", false, run_password},
     {"drop-all", false, run_drop_all},
     {"restart", false, run_restart},
     {"stats", false, run_stats},
