@@ -39,7 +39,7 @@ int main(int argc, char **argv)
                config->publish_count);
     } else {
         log_set_level((enum log_level)config->log_level);
-        status = service_run(config, &source);
+        status = service_run(config, &source, &options);
     }
     config_destroy(&config);
     return status;

@@ -289,6 +289,8 @@ static void take_on(struct command *command)
                      &command->commands->config->gateway, &command->request,
                      &refusal) != ARIZMQ_OK) {
         refuse_at_once(command, refusal.error, NULL, refusal.message);
+    } else if (takeover_is_meant(&command->request)) {
+        takeover_ask(command->commands->takeover, command);
     } else if (own_is_meant(&command->request)) {
         command_ask_own(command);
     } else if (command->commands->is_stopping) {

@@ -16,6 +16,7 @@
 #include "gateway/own.h"
 #include "gateway/owners.h"
 #include "gateway/snapshot_desk.h"
+#include "gateway/takeover.h"
 #include "gateway/transport.h"
 #include "ops/config.h"
 
@@ -31,6 +32,7 @@ struct commands {
     struct transport *transport;
     struct deadlines *deadlines;
     const struct own *own;
+    struct takeover *takeover;
     struct history_desk *desk;
     struct snapshot_desk *snapshots;
     /* Takes in what the event thread has told so far. Called when a message was taken off the

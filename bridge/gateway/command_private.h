@@ -32,6 +32,7 @@ struct command {
     struct mentions mentions;
     uint64_t received_ns; /* monotonic */
     struct deadline deadline;
+    uint64_t letter;  /* number of the letter to the event thread (takeover.h) that it waits for */
     bool is_answered; /* the client has its reply */
     bool is_settled;  /* so have all that repeated it, and the reply is remembered */
     bool is_of_all;   /* put to every node that is up */

@@ -32,6 +32,7 @@ enum { FEED_DETAIL_MAX = 255 };
 enum feed_thing {
     FEED_CONFIG,   /* a struct gateway_change (gateway/gateway.h); never NULL */
     FEED_SNAPSHOT, /* a struct snapshot (keep/snapshot.h); NULL: there was no memory for it */
+    FEED_TAKEOVER, /* a struct takeover_report (gateway/takeover.h); NULL: the same */
 };
 
 typedef void feed_discard(void *thing);

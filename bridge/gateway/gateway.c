@@ -72,6 +72,9 @@ static void on_thing(void *owner, enum feed_thing what, uint64_t number, void *t
     case FEED_SNAPSHOT:
         snapshot_desk_take(gateway->snapshots, number, thing);
         break;
+    case FEED_TAKEOVER:
+        takeover_answer(&gateway->takeover, number, thing);
+        break;
     }
 }
 
@@ -255,6 +258,7 @@ void gateway_show_bounds(const struct config_gateway *config)
     metrics_set(METRIC_FEED_MAX_BYTES, config->feed_bytes);
     metrics_set(METRIC_ONCE_MAX_REQUESTS, config->once_max_requests);
     metrics_set(METRIC_ONCE_MAX_BYTES, config->once_max_bytes);
+    metrics_set(METRIC_TAKEOVER_TIMEOUT_MS, config->takeover_timeout_ms);
     metrics_set(METRIC_ONCE_WINDOW_MS, config->once_window_ms);
 }
 
@@ -266,6 +270,10 @@ static void connect_parts(struct gateway *gateway)
                                 .owners = gateway->owners,
                                 .transport = &gateway->transport,
                                 .history = gateway->history};
+    gateway->takeover = (struct takeover){.config = gateway->config,
+                                          .post = gateway->post,
+                                          .commands = &gateway->commands,
+                                          .epoch = history_epoch(gateway->history)};
     gateway->commands = (struct commands){.config = gateway->config,
                                           .door = gateway->door,
                                           .fleet = gateway->fleet,
@@ -274,6 +282,7 @@ static void connect_parts(struct gateway *gateway)
                                           .transport = &gateway->transport,
                                           .deadlines = gateway->deadlines,
                                           .own = &gateway->own,
+                                          .takeover = &gateway->takeover,
                                           .desk = gateway->desk,
                                           .snapshots = gateway->snapshots,
                                           .catch_up = catch_up,

@@ -174,6 +174,7 @@ static void take_bounds(struct gateway *gateway)
     const struct config *config = gateway->config;
     gateway->transport.config = config;
     gateway->own.config = config;
+    gateway->takeover.config = config;
     gateway->commands.config = config;
     http_set_config(gateway->transport.http, config);
     over_ws_set_config(gateway->transport.over_ws, config);

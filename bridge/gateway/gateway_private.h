@@ -38,6 +38,7 @@ struct gateway {
     struct transport transport;
     struct census *census;
     struct own own;
+    struct takeover takeover;
     struct history_desk *desk;
     struct snapshot_desk *snapshots;
     struct commands commands;

@@ -82,6 +82,7 @@ static json_t *print_limits(const struct config *config)
         {"gateway.once_window_ms", gateway->once_window_ms},
         {"gateway.once_max_requests", gateway->once_max_requests},
         {"gateway.once_max_bytes", gateway->once_max_bytes},
+        {"gateway.takeover_timeout_ms", gateway->takeover_timeout_ms},
         {"history.max_bytes", config->history.max_bytes},
         {"history.max_age_ms", config->history.max_age_ms},
         {"history.max_page_messages", config->history.max_page_messages},
@@ -268,8 +269,8 @@ enum own_result own_answer(const struct own *self, const struct request *request
         return OWN_ANSWERED;
     }
     refuse(REPLY_NO_SUCH_RESOURCE,
-           "the bridge's own resources are arizmq/info, arizmq/nodes, arizmq/history and "
-           "arizmq/snapshot",
+           "the bridge's own resources are arizmq/info, arizmq/nodes, arizmq/history, "
+           "arizmq/snapshot and arizmq/takeover",
            reply, body);
     return OWN_ANSWERED;
 }

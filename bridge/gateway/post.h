@@ -21,6 +21,8 @@ enum post_kind {
                       became of it, once */
     POST_SNAPSHOT, /* a struct snapshot_query (snapshot_walker.h); feed_hand() gives the snapshot,
                       once */
+    POST_TAKEOVER, /* a struct takeover_letter (gateway/takeover.h); feed_hand() gives a report,
+                      once */
     /* A reload; see gateway_commit(). */
     POST_CONFIG_TAKEN, /* the command thread goes by configuration `number` */
     POST_NODE_CLEAR,   /* nothing of the command thread refers to the slot `node` any more */

@@ -13,6 +13,7 @@
 /* X(identifier, status code, word, reason phrase) */
 #define REPLY_ERRORS(X)                                                                            \
     X(BAD_REQUEST, 400, "bad_request", "Bad Request")                                              \
+    X(DENIED, 403, "denied", "Denied")                                                             \
     X(NO_SUCH_NODE, 404, "no_such_node", "No Such Node")                                           \
     X(NO_SUCH_OBJECT, 404, "no_such_object", "No Such Object")                                     \
     X(NO_SUCH_RESOURCE, 404, "no_such_resource", "No Such Resource")                               \

@@ -29,6 +29,9 @@ static void on_retry(lws_sorted_usec_list_t *sul)
 
 void link_retry_later(struct link *self, bool is_refusal)
 {
+    if (link_cede_holds(self, false)) {
+        return;
+    }
     lws_sul_cancel(&self->timer);
     if (is_refusal) { /* trying harder will not change the answer */
         self->retry_count = (uint16_t)self->retry.retry_ms_table_count;
@@ -56,8 +59,10 @@ static void on_dial_opened(void *owner, struct ws *ws)
 {
     struct link *link = owner;
     unsigned attempt = link->attempt;
+    bool is_handover = link->is_expected;
     link->attempt = 0;
-    link_set_up(link, ws, attempt, false);
+    link->is_expected = false;
+    link_set_up(link, ws, attempt, is_handover);
 }
 
 static void on_dial_failed(void *owner, const char *detail, bool is_refusal)
@@ -217,7 +222,8 @@ bool link_is_of_application(const struct link *self, const struct event *event)
 static void on_application_replaced(void *owner, const struct event *event)
 {
     struct link *link = owner;
-    if (link_is_of_application(link, event) && !link_successor_takes_replaced(link)) {
+    if (link_is_of_application(link, event) && !link_cede_takes_replaced(link) &&
+        !link_successor_takes_replaced(link)) {
         link_close_replaced(link);
     }
 }

@@ -97,6 +97,39 @@ bool link_has_commands(const struct link *self);
  * itself. */
 bool link_is_replaced(const struct link *self);
 
+/* --- another bridge takes over */
+
+/* This link is to take the application over from a bridge that still has it: its next connect is a
+ * hand-over. */
+void link_expect(struct link *self);
+
+/* Events may be missing from then on (wall clock), though the link has not been there to miss them:
+ * told as ArizmqGap now if it is up, else with its next connect. */
+void link_missed_since(struct link *self, uint64_t since_ns);
+
+/* Another bridge is to take the application over. From now on ApplicationReplaced makes no standby
+ * and no ArizmqNodeDisconnected, and the connection is kept for late events and answers; a link
+ * that is not up does not try to be. To be called again as long as link_ceded() is
+ * LINK_CEDED_NOT_YET; ended by link_stop() or link_reclaim(). Returns ARIZMQ_OK or ARIZMQ_ENOMEM.
+ */
+int link_cede(struct link *self);
+
+/* The other bridge has not taken over: what it did take is taken back, and the gap is told. */
+void link_reclaim(struct link *self);
+
+enum link_ceded {
+    LINK_CEDED_NOT_YET, /* a connection is being made that Asterisk may know of already */
+    LINK_CEDED_NOT,     /* it is up, or closing */
+    LINK_CEDED_TAKEN,   /* another bridge has the application; late events may still come */
+    LINK_CEDED_DONE,    /* they had their time */
+    LINK_CEDED_DOWN,    /* it was not up, and is not going to be */
+};
+
+enum link_ceded link_ceded(const struct link *self);
+
+/* Events may be missing since then (wall clock), and nobody has been told yet; 0: none. What
+ * another bridge has taken is not missing. */
+uint64_t link_owed_since_ns(const struct link *self);
 /* --- the end */
 
 /* Begins the planned end: device-state unsubscription, closing handshake; what is still on its way

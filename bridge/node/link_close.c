@@ -69,6 +69,9 @@ static void on_standby(lws_sorted_usec_list_t *sul)
 
 void link_close_stand_by(struct link *self)
 {
+    if (link_cede_holds(self, true)) {
+        return;
+    }
     link_successor_adopt(self);
     link_set_state(self, LINK_STANDBY);
     switch (self->node->on_replaced) {

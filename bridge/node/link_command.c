@@ -22,20 +22,28 @@ struct link_command {
 
 int link_send_command(struct link *self, uint64_t number, const char *text, size_t length)
 {
-    if (self->state != LINK_UP) {
-        return ARIZMQ_ECLOSED;
+    if (self->state == LINK_CEDED) {
+        return link_leaving_send_command(self, number, text, length);
     }
+    return self->state == LINK_UP
+               ? link_command_send(&self->commands, self->ws, number, text, length)
+               : ARIZMQ_ECLOSED;
+}
+
+int link_command_send(struct link_command **commands, struct ws *ws, uint64_t number,
+                      const char *text, size_t length)
+{
     struct link_command *command = malloc(sizeof *command);
     if (command == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    int result = ws_send_text(self->ws, text, length);
+    int result = ws_send_text(ws, text, length);
     if (result != ARIZMQ_OK) {
         free(command);
         return result;
     }
     command->number = number;
-    DL_APPEND(self->commands, command);
+    DL_APPEND(*commands, command);
     return ARIZMQ_OK;
 }
 

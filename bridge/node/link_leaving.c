@@ -8,6 +8,9 @@
  * That nothing is missing is proven by ApplicationReplaced, or else by the close frame that answers
  * ours: Asterisk wrote whatever came before it on the same connection. Where neither comes, events
  * may have been lost, and that is told.
+ *
+ * How long it may take is measured in silence, not in time: a bridge that is behind with reading
+ * has the last events of this connection still before it.
  */
 #include <stdlib.h>
 
@@ -21,10 +24,15 @@
 
 enum {
     LEAVING_MAX = 4, /* for one link; each is a session of Asterisk's */
-    /* Now and then an event still arrives on the old connection after ApplicationReplaced. */
-    LINGER_MS = 1000,
-    REPLACED_TIMEOUT_MS = 5000, /* an eventFilter may keep ApplicationReplaced back */
-    HANDSHAKE_TIMEOUT_MS = 1000,
+    TICK_MS = 100,
+    /* Ticks of silence. Now and then an event still arrives on the old connection after
+     * ApplicationReplaced, which an eventFilter may keep back. */
+    LINGER_TICKS = 10,
+    REPLACED_TICKS = 50,
+    HANDSHAKE_TICKS = 10,
+    /* Of a phase, whatever comes: where the other connection is to another Asterisk, events go on
+     * coming over this one. */
+    PHASE_TICKS_MAX = 300,
 };
 
 struct link_leaving {
@@ -39,15 +47,28 @@ struct link_leaving {
     uint64_t
         unsure_since_ns;    /* without ApplicationReplaced: events may be missing since; 0: none */
     uint64_t answers_by_ms; /* monotonic: answers are not waited for longer */
+    bool has_heard;         /* bytes came since the last tick */
+    unsigned silent_ticks;  /* the last ones, without any */
+    unsigned phase_ticks;   /* all of this phase */
     bool is_replaced;       /* ApplicationReplaced has come */
     bool has_lingered;      /* late events are not waited for any longer */
     bool is_closing;
 };
 
-static void wait_for(struct link_leaving *leaving, uint64_t wait_ms, sul_cb_t callback)
+static void on_tick(lws_sorted_usec_list_t *sul);
+
+static void tick_again(struct link_leaving *leaving)
 {
-    lws_sul_schedule(leaving->link->environment->context, 0, &leaving->timer, callback,
-                     (lws_usec_t)(wait_ms * LWS_US_PER_MS));
+    lws_sul_schedule(leaving->link->environment->context, 0, &leaving->timer, on_tick,
+                     (lws_usec_t)TICK_MS * LWS_US_PER_MS);
+}
+
+/* What is waited for now is waited for from now on. */
+static void begin_phase(struct link_leaving *leaving)
+{
+    leaving->silent_ticks = 0;
+    leaving->phase_ticks = 0;
+    tick_again(leaving);
 }
 
 static void leaving_free(struct link_leaving *leaving)
@@ -73,48 +94,54 @@ static void tell_unproven(const struct link_leaving *leaving, const char *detail
     link_missed_since(leaving->link, is_older ? leaving->unsure_since_ns : leaving->heard_wall_ns);
 }
 
-static void on_handshake_timeout(lws_sorted_usec_list_t *sul)
-{
-    struct link_leaving *leaving = lws_container_of(sul, struct link_leaving, timer);
-    if (!leaving->is_replaced) {
-        tell_unproven(leaving, "its close was not answered");
-    }
-    leaving_free(leaving);
-}
-
 static void leave(struct link_leaving *leaving)
 {
     if (leaving->is_closing) {
         return;
     }
     leaving->is_closing = true;
-    wait_for(leaving, HANDSHAKE_TIMEOUT_MS, on_handshake_timeout);
+    begin_phase(leaving);
     ws_close(leaving->ws, WS_CODE_NORMAL);
-}
-
-static void on_answers_timeout(lws_sorted_usec_list_t *sul)
-{
-    leave(lws_container_of(sul, struct link_leaving, timer));
 }
 
 static void leave_if_done(struct link_leaving *leaving)
 {
-    if (!leaving->has_lingered) {
+    if (!leaving->has_lingered || leaving->link->is_ceding) {
         return;
     }
-    uint64_t now_ms = clock_monotonic_ms();
-    if (leaving->commands == NULL || now_ms >= leaving->answers_by_ms) {
+    if (leaving->commands == NULL || clock_monotonic_ms() >= leaving->answers_by_ms) {
         leave(leaving);
-    } else {
-        wait_for(leaving, leaving->answers_by_ms - now_ms, on_answers_timeout);
     }
 }
 
-static void on_lingered(lws_sorted_usec_list_t *sul)
+static void give_up(struct link_leaving *leaving)
+{
+    if (!leaving->is_replaced) {
+        tell_unproven(leaving, "its close was not answered");
+    }
+    leaving_free(leaving);
+}
+
+/* Between two ticks the loop has read what there was, however late they are. */
+static void on_tick(lws_sorted_usec_list_t *sul)
 {
     struct link_leaving *leaving = lws_container_of(sul, struct link_leaving, timer);
-    leaving->has_lingered = true;
-    leave_if_done(leaving);
+    leaving->silent_ticks = leaving->has_heard ? 0 : leaving->silent_ticks + 1;
+    leaving->has_heard = false;
+    leaving->phase_ticks++;
+    unsigned wanted = leaving->is_closing    ? HANDSHAKE_TICKS
+                      : leaving->is_replaced ? LINGER_TICKS
+                                             : REPLACED_TICKS;
+    bool is_over = leaving->silent_ticks >= wanted || leaving->phase_ticks >= PHASE_TICKS_MAX;
+    if (is_over && leaving->is_closing) {
+        give_up(leaving);
+        return;
+    }
+    tick_again(leaving);
+    if (is_over || leaving->has_lingered) {
+        leaving->has_lingered = true;
+        leave_if_done(leaving);
+    }
 }
 
 /* --- what the WebSocket tells */
@@ -135,6 +162,7 @@ static void on_heard(void *owner, uint64_t received_ns)
 {
     struct link_leaving *leaving = owner;
     leaving->heard_wall_ns = received_ns;
+    leaving->has_heard = true;
 }
 
 static void on_ended(void *owner, const struct ws_ended *how)
@@ -186,7 +214,7 @@ static void on_application_replaced(void *owner, const struct event *event)
     if (link_is_of_application(leaving->link, event) && !leaving->is_replaced) {
         leaving->is_replaced = true;
         if (!leaving->is_closing) {
-            wait_for(leaving, LINGER_MS, on_lingered);
+            begin_phase(leaving);
         }
     }
 }
@@ -224,7 +252,38 @@ void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t un
     DL_APPEND(link->leaving, self);
     link->leaving_count++;
     metrics_add(METRIC_LINKS_LEAVING, 1);
-    wait_for(self, is_replaced ? LINGER_MS : REPLACED_TIMEOUT_MS, on_lingered);
+    begin_phase(self);
+}
+
+bool link_leaving_has_lingered(const struct link *link)
+{
+    const struct link_leaving *leaving = NULL;
+    DL_FOREACH(link->leaving, leaving)
+    {
+        if (!leaving->has_lingered) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int link_leaving_send_command(struct link *link, uint64_t number, const char *text, size_t length)
+{
+    if (link->leaving == NULL) {
+        return ARIZMQ_ECLOSED;
+    }
+    struct link_leaving *last = link->leaving->prev; /* as utlist has it */
+    return link_command_send(&last->commands, last->ws, number, text, length);
+}
+
+void link_leaving_go_on(struct link *link)
+{
+    struct link_leaving *leaving = NULL;
+    struct link_leaving *next = NULL;
+    DL_FOREACH_SAFE(link->leaving, leaving, next)
+    {
+        leave_if_done(leaving);
+    }
 }
 
 bool link_leaving_is_full(const struct link *link)

@@ -21,6 +21,7 @@ enum link_state {
     LINK_CLOSING,    /* leaving in an orderly way */
     LINK_WAITING,    /* the pause before the next attempt */
     LINK_STANDBY,    /* another client has taken the application */
+    LINK_CEDED,      /* another bridge has it, or is to have it: no attempt is made */
     LINK_STOPPED,
 };
 
@@ -98,6 +99,13 @@ struct link {
     unsigned leaving_count;
     bool is_taken_by_own; /* the application went to a successor that was then lost */
 
+    /* link_cede.c */
+    bool is_expected;       /* the next connect takes over from another bridge */
+    bool is_ceding;         /* another bridge is to take over */
+    bool is_taken;          /* and has */
+    bool was_standing_by;   /* before it was ceded */
+    uint64_t owed_since_ns; /* complete_until_ns when it was taken */
+
     /* link_tell.c */
     enum feed_link told; /* what the command thread knows; at first it takes links to be down */
     char told_detail[FEED_DETAIL_MAX + 1];
@@ -171,6 +179,10 @@ bool link_watch_takes_response(const struct link *self, const struct span *reque
 bool link_command_takes_response(struct link *self, struct link_command **commands,
                                  const struct span *request_id, const struct event *event);
 
+/* Sends one over `ws` and keeps it in `commands`; see link_send_command(). */
+int link_command_send(struct link_command **commands, struct ws *ws, uint64_t number,
+                      const char *text, size_t length);
+
 /* The connection has ended: what is not answered will never be. */
 void link_drop_commands(struct link *self, struct link_command **commands);
 
@@ -180,10 +192,6 @@ void link_drop_commands(struct link *self, struct link_command **commands);
  * it should. */
 void link_subscribe_start(struct link *self);
 void link_subscribe_stop(struct link *self);
-
-/* Events may be missing from then on (wall clock), but for what came since the link is up: told now
- * where it is up, else with its next connect. */
-void link_missed_since(struct link *self, uint64_t since_ns);
 
 /* --- link_close.c */
 
@@ -208,6 +216,14 @@ void link_quiet(struct link *self);
 /* Another client has taken the application: leaves it to that client. */
 void link_close_replaced(struct link *self);
 
+/* --- link_cede.c; the others are in link.h */
+
+/* The application was replaced: whether by the bridge that it is ceded to. */
+bool link_cede_takes_replaced(struct link *self);
+
+/* Whether it must not connect; then it is LINK_CEDED. `stands_by`: it would not have. */
+bool link_cede_holds(struct link *self, bool stands_by);
+
 /* --- link_successor.c; link_hand_over() is in link.h */
 
 /* The link has no connection that a successor could take over from: its attempt is given up. The
@@ -219,6 +235,20 @@ void link_successor_adopt(struct link *self);
 
 void link_successor_destroy(struct link *self);
 
+/* Asterisk has been asked for the application by a successor, and has not answered yet. */
+bool link_successor_has_asked(const struct link *self);
+
+/* Makes a way and room for the link to leave its connection without a successor that connects.
+ * Returns ARIZMQ_OK or ARIZMQ_ENOMEM. */
+int link_successor_prepare(struct link *self);
+
+/* Goes on where link_successor_halt() or link_successor_prepare() was called, of a link that is up.
+ */
+void link_successor_resume(struct link *self);
+
+/* The link leaves its connection, as link_successor_prepare() has prepared; link_connect() will
+ * have the way. */
+void link_successor_leave(struct link *self);
 /* As link_set_max_event_bytes(), for the connections that are being made. */
 void link_successor_set_max_event_bytes(struct link *self, uint64_t bytes);
 
@@ -239,6 +269,15 @@ void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t un
 
 /* As many as there may be are leaving: none must be begun now. */
 bool link_leaving_is_full(const struct link *link);
+
+/* Whether those that leave have had their time for late events. */
+bool link_leaving_has_lingered(const struct link *link);
+
+/* Over the last one that leaves; see link_send_command(). */
+int link_leaving_send_command(struct link *link, uint64_t number, const char *text, size_t length);
+
+/* What they waited for beside their own affairs has come about: link->is_ceding is over. */
+void link_leaving_go_on(struct link *link);
 
 /* The link is being stopped: those that leave do it now. */
 void link_leaving_hurry(struct link *link);

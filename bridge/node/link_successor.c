@@ -24,6 +24,7 @@ struct link_successor {
     lws_sorted_usec_list_t timer; /* the pause before the next attempt */
     uint16_t retry_count;
     unsigned attempt;
+    bool is_spare;               /* it is not to connect: see link_successor_prepare() */
     bool has_taken;              /* the application was replaced while it was connecting */
     bool has_lost;               /* that was before an address was given up */
     uint64_t unsure_since_ns;    /* wall clock: an address had been asked, and was given up */
@@ -48,6 +49,9 @@ static void connect_in(struct link_successor *successor, uint32_t wait_ms)
 static void successor_connect(struct link_successor *successor)
 {
     struct link *link = successor->link;
+    if (link->is_ceding) {
+        return;
+    }
     if (link_leaving_is_full(link)) {
         connect_in(successor, WAIT_FOR_ROOM_MS);
         return;
@@ -192,6 +196,39 @@ static void set_successor(struct link *link, struct link_successor *successor)
     link->successor = successor;
 }
 
+bool link_successor_has_asked(const struct link *self)
+{
+    return self->successor != NULL && dial_has_asked(&self->successor->dial);
+}
+
+int link_successor_prepare(struct link *self)
+{
+    if (self->successor == NULL) {
+        self->successor = successor_create(self, self->node, self->way.tls);
+        if (self->successor == NULL) {
+            return ARIZMQ_ENOMEM;
+        }
+        self->successor->is_spare = true;
+    }
+    return ARIZMQ_OK;
+}
+
+void link_successor_resume(struct link *self)
+{
+    if (self->successor != NULL && self->successor->is_spare) {
+        make_room_for_next(self);
+    }
+    if (self->successor != NULL) {
+        successor_connect(self->successor);
+    }
+}
+
+void link_successor_leave(struct link *self)
+{
+    link_leaving_begin(self->successor->leaving, true, 0);
+    self->successor->leaving = NULL;
+}
+
 /* A link that is not up, and has another way now. */
 static void connect_anew(struct link *self)
 {
@@ -224,6 +261,9 @@ int link_hand_over(struct link *self, const struct config_node *node, struct tls
     set_successor(self, successor);
     self->node = node;
     link_prepare_retry(self);
+    if (self->is_ceding) {
+        return ARIZMQ_OK; /* link_reclaim() comes back to it */
+    }
     if (self->state != LINK_UP) {
         connect_anew(self);
     } else if (self->successor == successor && !self->is_replaced) {

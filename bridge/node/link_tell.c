@@ -82,6 +82,8 @@ void link_set_state(struct link *self, enum link_state state)
         tell(self, FEED_LINK_UP, "");
     } else if (state == LINK_STANDBY) {
         tell(self, FEED_LINK_STANDBY, "another client has taken the application");
+    } else if (state == LINK_CEDED && self->is_taken) {
+        tell(self, FEED_LINK_STANDBY, "another bridge has taken the application over");
     }
 }
 

@@ -188,6 +188,14 @@ int nodes_hand_over(struct nodes *self, unsigned node, const struct config_node 
     return result;
 }
 
+struct link *nodes_link(const struct nodes *self, unsigned node, unsigned application)
+{
+    if (node >= self->slots_count || application >= self->slots[node].count) {
+        return NULL;
+    }
+    return self->slots[node].links[application];
+}
+
 static void stop(void *owner, struct link *link)
 {
     (void)owner;

@@ -46,6 +46,10 @@ void nodes_start(struct nodes *self);
 int nodes_hand_over(struct nodes *self, unsigned node, const struct config_node *to, char *error,
                     size_t error_size);
 
+/* The link of an application of a node, by their indexes in the configuration; NULL: there is none.
+ */
+struct link *nodes_link(const struct nodes *self, unsigned node, unsigned application);
+
 /* Calls `visit` for every link of the configuration. */
 void nodes_visit_links(const struct nodes *self, void (*visit)(void *owner, struct link *link),
                        void *owner);

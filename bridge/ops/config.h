@@ -123,6 +123,8 @@ struct config_gateway {
     uint32_t once_window_ms;         /* 300000: how long a request_id is remembered */
     uint32_t once_max_requests;      /* 100000 of them */
     uint64_t once_max_bytes;         /* 64 MiB of stored replies */
+    bool takeover;                   /* true: another bridge may take over (arizmqd --takeover) */
+    uint32_t takeover_timeout_ms;    /* 10000: within which it must have done so */
 };
 
 /* What was published, kept in memory (keep/history.h). */

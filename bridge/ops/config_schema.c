@@ -128,6 +128,8 @@ static const cyaml_schema_field_t gateway_fields[] = {
     CYAML_FIELD_UINT("once_window_ms", OPTIONAL, struct config_gateway, once_window_ms),
     CYAML_FIELD_UINT("once_max_requests", OPTIONAL, struct config_gateway, once_max_requests),
     CYAML_FIELD_UINT("once_max_bytes", OPTIONAL, struct config_gateway, once_max_bytes),
+    CYAML_FIELD_BOOL("takeover", OPTIONAL, struct config_gateway, takeover),
+    CYAML_FIELD_UINT("takeover_timeout_ms", OPTIONAL, struct config_gateway, takeover_timeout_ms),
     CYAML_FIELD_END,
 };
 

@@ -71,6 +71,9 @@
       "Connections that took over from one that was still open")                                   \
     X(HANDOVERS_FAILED, counter, "arizmq_handovers_failed_total",                                  \
       "Attempts to open such a connection that failed")                                            \
+    X(TAKEOVERS_FAILED, counter, "arizmq_takeovers_failed_total",                                  \
+      "Other bridges that were to take over and did not; what they had was taken back")            \
+    X(TAKEOVER_TIMEOUT_MS, gauge, "arizmq_takeover_timeout_ms", "gateway.takeover_timeout_ms")     \
     X(LINKS_LEAVING, gauge, "arizmq_links_leaving",                                                \
       "Connections that were taken over from and are not closed yet")                              \
     X(LIVENESS_FAILURES, counter, "arizmq_liveness_failures_total",                                \
@@ -79,7 +82,8 @@
       "Links closed because a frame began and its rest did not come")                              \
     X(PROTOCOL_ERRORS, counter, "arizmq_protocol_errors_total",                                    \
       "Links closed because the peer broke RFC 6455")                                              \
-    X(REPLACED, counter, "arizmq_applications_replaced_total", "ApplicationReplaced received")     \
+    X(REPLACED, counter, "arizmq_applications_replaced_total",                                     \
+      "Applications that another client or another bridge took over")                              \
     X(GAPS, counter, "arizmq_gaps_total", "ArizmqGap events published")                            \
     X(SUBSCRIBE_ALL_MENDED, counter, "arizmq_subscribe_all_mended_total",                          \
       "Connects on which Asterisk had ignored subscribeAll and it was asked for over REST")        \

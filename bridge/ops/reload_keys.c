@@ -61,6 +61,8 @@ const struct reload_key reload_keys[] = {
     {"gateway.once_window_ms", RELOAD_AT_ONCE},
     {"gateway.once_max_requests", RELOAD_AT_ONCE},
     {"gateway.once_max_bytes", RELOAD_AT_ONCE},
+    {"gateway.takeover", RELOAD_AT_ONCE},
+    {"gateway.takeover_timeout_ms", RELOAD_AT_ONCE},
     {"history.max_bytes", RELOAD_AT_ONCE},
     {"history.max_age_ms", RELOAD_AT_ONCE},
     {"history.max_page_messages", RELOAD_AT_ONCE},

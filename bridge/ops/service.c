@@ -27,6 +27,8 @@
 #include "gateway/gateway.h"
 #include "gateway/snapshot_walker.h"
 #include "node/nodes.h"
+#include "ops/assume.h"
+#include "ops/cede.h"
 #include "ops/file_limit.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
@@ -43,12 +45,15 @@ enum {
 struct service {
     const struct config *config; /* held */
     const struct config_source *source;
+    const struct options *options;
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct feed *feed;              /* NULL: there is no gateway */
     struct post *post;              /* likewise */
     struct snapshot_walker *walker; /* likewise */
     struct gateway *gateway;        /* NULL: there is none */
+    struct cede *cede;              /* likewise */
+    struct assume *assume;          /* NULL: this bridge does not take over from another */
     struct pipeline *pipeline;
     struct nodes *nodes;
     struct reload *reload;
@@ -59,6 +64,7 @@ struct service {
     uint64_t stop_by_ms; /* 0: not stopping */
     bool links_are_stopping;
     bool is_done;
+    bool has_failed; /* the exit status says so */
 };
 
 static void again_in(struct service *service, lws_sorted_usec_list_t *sul, sul_cb_t callback,
@@ -110,24 +116,42 @@ static void on_stopping(lws_sorted_usec_list_t *sul)
     json_t *json = own_event_create("ArizmqStopping", "-", "-", clock_wall_ns());
     json_object_set_new(json, "epoch", json_integer((json_int_t)pipeline_epoch(service->pipeline)));
     json_object_set_new(json, "seq", json_integer((json_int_t)pipeline_seq(service->pipeline)));
+    const json_t *successor = service->cede != NULL ? cede_successor(service->cede) : NULL;
+    json_object_set_new(json, "successor",
+                        successor != NULL ? json_deep_copy(successor) : json_null());
     pipeline_publish_own(service->pipeline, "-", json);
     pipeline_beat(service->pipeline);
     service->is_done = true;
     lws_cancel_service(service->context);
 }
 
-static void begin_stop(struct service *service, const char *signal_name)
+static void begin_stop(struct service *service, const char *why)
 {
     if (service->stop_by_ms != 0) {
         return;
     }
-    log_info("stopping", "%s: closing %u node(s), at most %u ms", signal_name,
+    if (service->cede != NULL) {
+        cede_stop(service->cede);
+    }
+    log_info("stopping", "%s: closing %u node(s), at most %u ms", why,
              config_count_nodes(service->config), service->config->stop_timeout_ms);
     service->stop_by_ms = clock_monotonic_ms() + service->config->stop_timeout_ms;
     if (service->gateway != NULL) {
         gateway_stop(service->gateway, service->config->stop_timeout_ms / 4);
     }
     again_in(service, &service->stopping, on_stopping, STOP_POLL_MS);
+}
+
+static void on_ceded(void *owner)
+{
+    begin_stop(owner, "another bridge has taken over");
+}
+
+static void on_not_assumed(void *owner)
+{
+    struct service *service = owner;
+    service->has_failed = true;
+    begin_stop(service, "the takeover has failed");
 }
 
 static void write_metrics(void)
@@ -153,7 +177,7 @@ static void read_signal(struct service *service)
             write_metrics();
         } else if (info.ssi_signo == SIGHUP) {
             reload_begin(service->reload);
-        } else {
+        } else if (!assume_give_up(service->assume)) {
             begin_stop(service, strsignal((int)info.ssi_signo));
         }
     }
@@ -276,6 +300,17 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
         return result;
     }
     post_set_reader(service->post, POST_COMMAND, nodes_send_command, service->nodes);
+    struct cede_parts parts = {.context = service->context,
+                               .nodes = service->nodes,
+                               .pipeline = service->pipeline,
+                               .feed = service->feed,
+                               .is_over = on_ceded,
+                               .owner = service};
+    result = cede_create(&parts, service->config, &service->cede);
+    if (result != ARIZMQ_OK) {
+        return result;
+    }
+    post_set_reader(service->post, POST_TAKEOVER, cede_read_letter, service->cede);
     service->walker = snapshot_walker_create(service->context, service->pipeline, service->feed);
     if (service->walker == NULL) {
         return ARIZMQ_ENOMEM;
@@ -302,7 +337,13 @@ static int start_gateway(struct service *service, char *error, size_t error_size
 static const char *why_no_reload(void *owner)
 {
     const struct service *service = owner;
-    return service->stop_by_ms != 0 ? "the bridge is stopping" : NULL;
+    if (service->stop_by_ms != 0) {
+        return "the bridge is stopping";
+    }
+    if (service->cede != NULL && cede_is_under_way(service->cede)) {
+        return "another bridge is taking over";
+    }
+    return assume_is_under_way(service->assume) ? "this bridge is taking over" : NULL;
 }
 
 static void on_reloaded(void *owner, const struct config *config)
@@ -313,6 +354,9 @@ static void on_reloaded(void *owner, const struct config *config)
     }
     config_release(&service->config);
     service->config = config_hold(config);
+    if (service->cede != NULL) {
+        cede_set_config(service->cede, config);
+    }
     show_bounds(config);
 }
 
@@ -339,6 +383,13 @@ static int create_parts(struct service *service, char *error, size_t error_size)
     show_bounds(service->config);
     bool has_gateway = service->config->gateway.enabled;
     int result = ARIZMQ_OK;
+    if (service->options->takeover != NULL) {
+        result = assume_create(service->config, service->options->takeover, &service->assume, error,
+                               error_size);
+        if (result != ARIZMQ_OK) {
+            return result;
+        }
+    }
     if (has_gateway && (result = feed_create(service->config, &service->feed)) != ARIZMQ_OK) {
         snprintf(error, error_size, "no memory for the gateway (gateway.feed_bytes is %u)",
                  service->config->gateway.feed_bytes);
@@ -376,12 +427,24 @@ static int service_start(struct service *service)
         result = create_parts(service, error, sizeof error);
     }
     if (result != ARIZMQ_OK) {
-        log_error("start_failed", "%s", error);
+        bool is_clash = result == ARIZMQ_EIO && service->assume != NULL;
+        log_error("start_failed", "%s%s", error,
+                  is_clash ? "; a bridge that takes over needs endpoints of its own" : "");
         return result;
     }
     again_in(service, &service->beat, on_beat, service->config->heartbeat_ms);
     again_in(service, &service->subscriptions, on_subscriptions, SUBSCRIPTIONS_EVERY_MS);
-    nodes_start(service->nodes);
+    if (service->assume != NULL) {
+        struct assume_parts parts = {.context = service->context,
+                                     .config = service->config,
+                                     .nodes = service->nodes,
+                                     .epoch = pipeline_epoch(service->pipeline),
+                                     .has_failed = on_not_assumed,
+                                     .owner = service};
+        assume_begin(service->assume, &parts, service->options->takeover_wait_ms);
+    } else {
+        nodes_start(service->nodes);
+    }
     malloc_trim(0); /* what reading the configuration took */
     return ARIZMQ_OK;
 }
@@ -395,9 +458,11 @@ static int linger_ms(const struct service *service)
     return (int)(left_ms > all_ms / 4 ? left_ms : all_ms / 4);
 }
 
-int service_run(const struct config *config, const struct config_source *source)
+int service_run(const struct config *config, const struct config_source *source,
+                const struct options *options)
 {
-    struct service service = {.config = config_hold(config), .source = source, .signals = -1};
+    struct service service = {
+        .config = config_hold(config), .source = source, .options = options, .signals = -1};
     int result = service_start(&service);
     while (result == ARIZMQ_OK && !service.is_done) {
         if (lws_service(service.context, 0) < 0) {
@@ -406,6 +471,8 @@ int service_run(const struct config *config, const struct config_source *source)
         }
     }
     gateway_destroy(&service.gateway);
+    assume_destroy(&service.assume);
+    cede_destroy(&service.cede);
     snapshot_walker_destroy(&service.walker);
     reload_destroy(&service.reload);
     nodes_destroy(&service.nodes);
@@ -424,5 +491,5 @@ int service_run(const struct config *config, const struct config_source *source)
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);
     }
-    return result == ARIZMQ_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result == ARIZMQ_OK && !service.has_failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

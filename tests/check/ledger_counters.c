@@ -27,13 +27,22 @@ static bool is_of(const char *topic, const char *node, const char *app)
            at[2 + app_length + node_length] == '/';
 }
 
-static bool has_limit(const struct slot *slot, const char *limit)
+static bool member_is(const json_t *event, const char *member, const char *wanted)
+{
+    const char *text = json_string_value(json_object_get(event, member));
+    return text != NULL && strcmp(text, wanted) == 0;
+}
+
+/* An ArizmqRefused, by what it says itself. */
+static void count_refused(struct published *sums, const struct slot *slot, const char *node,
+                          const char *app)
 {
     json_t *event = json_loads(slot_event(slot), 0, NULL);
-    const char *text = json_string_value(json_object_get(event, "limit"));
-    bool is_it = text != NULL && strcmp(text, limit) == 0;
+    if (member_is(event, "node", node) && member_is(event, "application", app)) {
+        sums->refused_size += member_is(event, "limit", "max_event_bytes");
+        sums->refused_utf8 += member_is(event, "limit", "utf8");
+    }
     json_decref(event);
-    return is_it;
 }
 
 static struct published count_books(const struct epoch *epoch, const char *node, const char *app)
@@ -42,14 +51,10 @@ static struct published count_books(const struct epoch *epoch, const char *node,
     const struct book *book = &epoch->books[VIEW_EVENTS];
     for (uint32_t i = 1; i <= book->count; i++) {
         const struct slot *slot = &book->slots[i];
-        if (slot->counts == 0 || !is_of(slot->topic, node, app)) {
-            continue;
+        if (slot->counts > 0 && slot_is_own(slot, "ArizmqRefused")) {
+            count_refused(&sums, slot, node, app);
         }
-        if (slot_is_own(slot, "ArizmqRefused")) {
-            sums.refused_size += has_limit(slot, "max_event_bytes");
-            sums.refused_utf8 += has_limit(slot, "utf8");
-        }
-        sums.events += !slot_is_own(slot, "");
+        sums.events += slot->counts > 0 && !slot_is_own(slot, "") && is_of(slot->topic, node, app);
     }
     return sums;
 }

@@ -97,7 +97,7 @@ class Bridge(fleet.Bridge):
     """arizmqd with one node, two applications, and two sockets for each view: what the books are
     kept from may fall behind as far as it likes."""
 
-    def __init__(self, stage, port, history="", node="", name="bridge"):
+    def __init__(self, stage, port, history="", node="", name="bridge", sndhwm=10000):
         self.directory = stage.directory / name
         self.directory.mkdir()
         self.stage = stage
@@ -105,7 +105,7 @@ class Bridge(fleet.Bridge):
         self.config = self.directory / "arizmqd.yaml"
         views = "".join(
             f'  - {{view: {view}, endpoint: "{self.endpoint(socket)}", '
-            f'sndhwm: {10000000 if "books" in socket else 10000}}}\n'
+            f'sndhwm: {10000000 if "books" in socket else sndhwm}}}\n'
             for socket, view in VIEWS.items())
         self.config.write_text(f"""
 nodes:

@@ -85,7 +85,7 @@ class LedgerTest(unittest.TestCase):
         cls.stage = stage = Stage("test_ledger")
         cls.addClassCleanup(stage.__exit__, None, None, None)
         proxy = Proxy(stage.fake.port)
-        bridge = stage.bridge(port=proxy.port)
+        bridge = stage.bridge(port=proxy.port, sndhwm=500)
         stage.wait_up(bridge)
         stage.books()
         Recorder(stage, "all", "").wait_joined()
@@ -183,7 +183,8 @@ class LedgerTest(unittest.TestCase):
     def test_an_event_removed(self):
         for path, records, i in self.some(is_message):
             del records[i]
-            self.must_find("its counters did not tell|did not come", files={path: records})
+            # Where nobody else got it, there is nothing by which to tell what it was.
+            self.must_find("did not come|got by nobody", files={path: records})
 
     def test_an_event_doubled(self):
         for path, records, i in self.some(is_message):
@@ -311,7 +312,7 @@ class LedgerTest(unittest.TestCase):
             record.change_event(b'"application":"', b'"applicatiom":"')
             return record
         for files in self.everywhere(lambda record: is_own(record, b"ArizmqRefused"), change):
-            self.must_find("refusals announced", files=files)
+            self.must_find("refusals announced|refused for", files=files)
 
     def test_other_counters_of_the_bridge(self):
         for member in ("received", "published", "responses", "size", "utf8", "memory"):

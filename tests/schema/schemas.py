@@ -100,7 +100,7 @@ def mutations(schema, instance, path=()):
             yield "with a wrong item in", here, [wrong]
         if isinstance(inner.get("additionalProperties"), dict):
             yield "with a wrong value in", here, {"NAME": ["text"]}
-        if "properties" in inner:
+        if "properties" in inner and instance[name] is not None:
             yield from mutations(inner, instance[name], here)
 
 

@@ -185,11 +185,29 @@ def check_resources(failures):
             failures.append(f"arizmq/nodes: {bad} is accepted")
 
 
+def check_takeover(failures):
+    example, validator = check_resource("arizmq-takeover.schema.json", 5, failures)
+    link = example["links"][0]
+    wrong = [{key: link[key] for key in link if key != name} for name in link]
+    wrong += [{**link, "state": "gone"}, {**link, "missing_since_ms": 0}, {**link, "node": "a/b"}]
+    for bad in wrong:
+        if validator.is_valid({**example, "links": [bad]}):
+            failures.append(f"arizmq/takeover: {bad} is accepted")
+    request = schemas.Draft202012Validator(validator.schema["$defs"]["request"])
+    if not request.is_valid({"epoch": 7, "links": {"pbx1": ["ivr"]}, "opening": True}):
+        failures.append("arizmq/takeover: a good request is refused")
+    for bad in ({"epoch": 0, "links": {}}, {"epoch": 7}, {"links": {}},
+                {"epoch": 7, "links": {"pbx1": "ivr"}}, {"epoch": 7, "links": []}):
+        if request.is_valid(bad):
+            failures.append(f"arizmq/takeover: the request {bad} is accepted")
+
+
 def main(program):
     failures = []
     check_requests(program, failures)
     check_replies(program, failures)
     check_resources(failures)
+    check_takeover(failures)
     print("\n".join(failures) or "as it should be")
     return 1 if failures else 0
 

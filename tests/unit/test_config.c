@@ -21,6 +21,8 @@ static void expect_gateway_defaults(const struct config_gateway *gateway)
     cr_expect_eq(gateway->once_window_ms, 300000);
     cr_expect_eq(gateway->once_max_requests, 100000);
     cr_expect_eq(gateway->once_max_bytes, 64 << 20);
+    cr_expect(gateway->takeover);
+    cr_expect_eq(gateway->takeover_timeout_ms, 10000);
 }
 
 Test(config, example_has_the_defaults)
@@ -259,6 +261,8 @@ Test(config, reads_every_key_of_the_gateway)
     cr_expect_eq(gateway->once_window_ms, 86400000);
     cr_expect_eq(gateway->once_max_requests, 10000000);
     cr_expect_eq(gateway->once_max_bytes, 1099511627776);
+    cr_expect_not(gateway->takeover);
+    cr_expect_eq(gateway->takeover_timeout_ms, 1000);
     config_destroy(&config);
     free(text);
 }

@@ -19,6 +19,8 @@ Test(options, default_to_the_environment_alone)
     cr_expect_null(options.log_level);
     cr_expect_not(options.check_config);
     cr_expect_not(options.dump_config);
+    cr_expect_null(options.takeover);
+    cr_expect_eq(options.takeover_wait_ms, 2000);
 }
 
 Test(options, are_all_read)
@@ -33,6 +35,9 @@ Test(options, are_all_read)
     cr_expect_not(options.dump_config);
     PARSE(&options, "--dump-config");
     cr_expect(options.dump_config);
+    PARSE(&options, "--takeover", "tcp://127.0.0.1:5558,ipc:///x", "--takeover-wait=0");
+    cr_expect_str_eq(options.takeover, "tcp://127.0.0.1:5558,ipc:///x");
+    cr_expect_eq(options.takeover_wait_ms, 0);
 }
 
 Test(options, version_ends_with_0, .exit_code = 0, .init = cr_redirect_stdout)
@@ -60,6 +65,13 @@ Test(options, argument_ends_with_2, .exit_code = 2, .init = cr_redirect_stderr)
 {
     struct options options;
     PARSE(&options, "file.yaml");
+    cr_assert_fail("came back");
+}
+
+Test(options, wait_that_is_no_number_ends_with_2, .exit_code = 2, .init = cr_redirect_stderr)
+{
+    struct options options;
+    PARSE(&options, "--takeover-wait", "-1");
     cr_assert_fail("came back");
 }
 
