@@ -69,7 +69,7 @@ const char *link_application(const struct link *self)
 
 void link_detach(struct link *self, const char *detail)
 {
-    self->removed_detail = detail;
+    link_tell_nothing(self, detail);
     self->is_stopping = true;
     link_successor_destroy(self);
     if (self->state != LINK_UP && self->state != LINK_CLOSING) {

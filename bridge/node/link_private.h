@@ -146,6 +146,10 @@ void link_end(struct link *self, enum link_reason reason, const char *detail);
 
 void link_set_state(struct link *self, enum link_state state);
 
+/* The link has left the configuration, for the reason given (static text): it is counted no longer,
+ * and the command thread is told nothing more of it. */
+void link_tell_nothing(struct link *self, const char *removed_detail);
+
 /* Tells the command thread that the link is not connected, and why, unless it knows. */
 void link_tell_down(struct link *self, const char *detail);
 

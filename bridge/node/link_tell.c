@@ -61,17 +61,32 @@ void link_tell_end(struct link *self, enum link_reason reason, const char *detai
     tell(self, FEED_LINK_DOWN, text);
 }
 
-void link_set_state(struct link *self, enum link_state state)
+/* A link that has left the configuration is not counted any more. */
+static void count(enum link_state state, bool is_so)
 {
     static const struct {
         enum link_state state;
         enum metric gauge;
     } gauges[] = {{LINK_UP, METRIC_LINKS_UP}, {LINK_STANDBY, METRIC_LINKS_STANDBY}};
     for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++) {
-        uint64_t value = metrics_get(gauges[i].gauge);
-        value += (state == gauges[i].state) ? 1 : 0;
-        value -= (self->state == gauges[i].state) ? 1 : 0;
-        metrics_set(gauges[i].gauge, value);
+        if (state == gauges[i].state) {
+            uint64_t value = metrics_get(gauges[i].gauge);
+            metrics_set(gauges[i].gauge, is_so ? value + 1 : value - 1);
+        }
+    }
+}
+
+void link_tell_nothing(struct link *self, const char *removed_detail)
+{
+    count(self->state, false);
+    self->removed_detail = removed_detail;
+}
+
+void link_set_state(struct link *self, enum link_state state)
+{
+    if (self->removed_detail == NULL) {
+        count(self->state, false);
+        count(state, true);
     }
     self->state = state;
     state_set_up(self->source.state, state == LINK_UP);

@@ -38,6 +38,22 @@ static void load_free(struct reload_load *load)
     free(load);
 }
 
+/* The gateway keeps its endpoint until a restart, whatever the file says: no view can have it. */
+static bool takes_gateway(const struct config *config, char *error, size_t error_size)
+{
+    for (unsigned i = 0; config->gateway.enabled && i < config->publish_count; i++) {
+        if (strcmp(config->publish[i].endpoint, config->gateway.endpoint) == 0 &&
+            strstr(config->gateway.endpoint, ":*") == NULL) {
+            snprintf(error, error_size,
+                     "publish[%u].endpoint: \"%s\" is where the running gateway is; allowed: "
+                     "another one, or a restart",
+                     i, config->publish[i].endpoint);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void place_and_compare(struct reload_load *load)
 {
     struct reload_loaded *loaded = &load->loaded;
@@ -53,7 +69,10 @@ static void place_and_compare(struct reload_load *load)
     if (loaded->result == ARIZMQ_OK) {
         loaded->result = reload_plan_create(load->running, loaded->config, &loaded->plan);
     }
-    if (loaded->result == ARIZMQ_ETOOLARGE) {
+    if (loaded->result == ARIZMQ_OK &&
+        takes_gateway(loaded->config, loaded->error, sizeof loaded->error)) {
+        loaded->result = ARIZMQ_EINVALID;
+    } else if (loaded->result == ARIZMQ_ETOOLARGE) {
         snprintf(loaded->error, sizeof loaded->error,
                  "nodes: too many that were removed are not gone yet; allowed: %d in all, later",
                  CONFIG_SLOTS_MAX);

@@ -93,6 +93,21 @@ static void run_listen(struct fake *fake, struct session *session, char *rest)
     }
 }
 
+static void run_password(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    static char *password;
+    const char *word = console_next_word(&rest);
+    if (!word) {
+        console_error("password: none given");
+        return;
+    }
+    free(password);
+    password = strdup(word);
+    fake->password = password;
+    console_done();
+}
+
 static void run_drop_all(struct fake *fake, struct session *session, char *rest)
 {
     (void)rest;
@@ -142,6 +157,7 @@ const struct console_command console_server_commands[] = {
     {"precreate", false, run_precreate},
     {"stop-listening", false, run_stop_listening},
     {"listen", false, run_listen},
+    {"password", false, run_password},
     {"drop-all", false, run_drop_all},
     {"stats", false, run_stats},
     {"quit", false, run_quit},

@@ -75,6 +75,28 @@ static void receive(struct asker *asker, struct answer *out)
     cr_assert_geq(out->frames, 1, "a reply without body frame");
 }
 
+void asker_send(struct asker *self, const char *method, const char *uri, const char *node,
+                const char *request_id)
+{
+    json_t *request = json_pack("{s:s, s:s, s:s, s:i}", "method", method, "uri", uri, "request_id",
+                                request_id, "timeout_ms", FLOW_TIMEOUT_MS);
+    cr_assert_not_null(request);
+    if (node != NULL) {
+        json_object_set_new(request, "node", json_string(node));
+    }
+    char *text = json_dumps(request, JSON_COMPACT);
+    cr_assert_geq(zmq_send(self->socket, text, strlen(text), 0), 0);
+    free(text);
+    json_decref(request);
+}
+
+void asker_receive(struct asker *self, const char *request_id, struct answer *out)
+{
+    receive(self, out);
+    const char *id = json_string_value(json_object_get(out->header, "request_id"));
+    cr_assert(request_id == NULL || strcmp(id, request_id) == 0, "%s, not %s", id, request_id);
+}
+
 void asker_get_with(struct asker *self, const char *uri, json_t *query_strings, struct answer *out)
 {
     char id[32];

@@ -28,6 +28,15 @@ void asker_get(struct asker *self, struct answer *out, const char *uri, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same with query_strings, which is taken over. */
 void asker_get_with(struct asker *self, const char *uri, json_t *query_strings, struct answer *out);
+
+/* Sends a request without waiting for its reply; `node` NULL: none is named. Replies come in the
+ * order in which the requests end. */
+void asker_send(struct asker *self, const char *method, const char *uri, const char *node,
+                const char *request_id);
+/* The next reply, which is to the request of that id (NULL: to any). Fails the test where it is
+ * another or none comes. */
+void asker_receive(struct asker *self, const char *request_id, struct answer *out);
+
 void answer_clear(struct answer *answer);
 
 /* A member of the header; -1 where it is not there. */

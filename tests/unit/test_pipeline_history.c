@@ -198,9 +198,11 @@ Test(pipeline_history, what_could_not_be_sent_is_a_hole)
 Test(pipeline_history, there_is_none_without_a_gateway)
 {
     char error[256] = "";
-    struct config_publish other = {
+    /* The pipeline holds them until tear_down(), which comes when this function is over. */
+    static struct config_publish other = {
         .view = CONFIG_VIEW_EVENTS, .endpoint = "inproc://other", .sndhwm = 1000};
-    struct config alone = config;
+    static struct config alone;
+    alone = config;
     alone.publish = &other;
     alone.publish_count = 1;
     tear_down();
