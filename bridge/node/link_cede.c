@@ -6,9 +6,14 @@
  * asks all links at the same time, and asks the links of a bridge that takes over to expect it.
  */
 #include "arizmq/error.h"
+#include "base/clock.h"
 #include "node/link_private.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
+
+/* So much later than the other bridge has given up, its taking the application may be read here:
+ * the word of it waits behind the events that came before. */
+enum { RECLAIM_MS = 30000 };
 
 void link_expect(struct link *self)
 {
@@ -67,19 +72,44 @@ bool link_cede_holds(struct link *self, bool stands_by)
     return true;
 }
 
-bool link_cede_takes_replaced(struct link *self)
+/* Nothing new comes over the link's connection any more; there is a way and room for it to leave.
+ */
+static void give(struct link *link)
 {
-    if (!self->is_ceding || self->state != LINK_UP || self->is_replaced) {
+    metrics_add(METRIC_REPLACED, 1);
+    log_info("taken_over", "%s: another bridge has taken the application over", link->label);
+    link->is_taken = true;
+    link->owed_since_ns = link->complete_until_ns;
+    link_mark_incomplete(link);
+    link_quiet(link);
+    link_successor_leave(link);
+    link_set_state(link, LINK_CEDED);
+}
+
+/* The other bridge had taken it before it gave up, and that is read only now. */
+static bool takes_late(struct link *link)
+{
+    bool is_in_time = clock_monotonic_ms() < link->reclaim_by_ms;
+    link->reclaim_by_ms = 0;
+    if (!is_in_time || link_successor_has_asked(link) ||
+        link_successor_prepare(link) != ARIZMQ_OK) {
         return false;
     }
-    metrics_add(METRIC_REPLACED, 1);
-    log_info("taken_over", "%s: another bridge has taken the application over", self->label);
-    self->is_taken = true;
-    self->owed_since_ns = self->complete_until_ns;
-    link_mark_incomplete(self);
-    link_quiet(self);
-    link_successor_leave(self);
-    link_set_state(self, LINK_CEDED);
+    link_successor_halt(link);
+    give(link);
+    link_reclaim(link);
+    return true;
+}
+
+bool link_cede_takes_replaced(struct link *self)
+{
+    if (self->state != LINK_UP || self->is_replaced) {
+        return false;
+    }
+    if (!self->is_ceding) {
+        return self->reclaim_by_ms != 0 && takes_late(self);
+    }
+    give(self);
     return true;
 }
 
@@ -92,6 +122,7 @@ void link_reclaim(struct link *self)
     self->was_standing_by = false;
     link_leaving_go_on(self);
     if (self->state == LINK_UP) {
+        self->reclaim_by_ms = clock_monotonic_ms() + RECLAIM_MS;
         link_successor_resume(self);
     }
     if (self->state != LINK_CEDED) {

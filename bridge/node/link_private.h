@@ -106,6 +106,7 @@ struct link {
     bool is_ceding;         /* another bridge is to take over */
     bool is_taken;          /* and has */
     bool was_standing_by;   /* before it was ceded */
+    uint64_t reclaim_by_ms; /* monotonic: what is taken until then is taken back; 0: nothing */
     uint64_t owed_since_ns; /* complete_until_ns when it was taken */
 
     /* link_tell.c */

@@ -34,7 +34,10 @@ static void expect_all(void)
 {
     uint64_t dropped = 0;
     uint64_t sent = relay_end_flood(&relay, &dropped);
-    cr_assert_eq(dropped, 0, "nobody was there for %llu events", (unsigned long long)dropped);
+    if (dropped != 0) {
+        relay_show(&relay);
+        cr_assert_fail("nobody was there for %llu events", (unsigned long long)dropped);
+    }
     RELAY_UNTIL(&relay, relay.numbers == sent);
     cr_assert_eq(relay.doubled, 0);
 }
@@ -151,6 +154,32 @@ Test(takeover, given_up_half_way)
     cr_assert_not_null(
         daemon_await_log(old->daemon, "takeover_failed", "it has given up", RELAY_TIMEOUT_MS));
     expect_taken_back(old, 2);
+    expect_all();
+    relay_destroy(&relay);
+}
+
+/* The old one is behind with reading: it hears that the new one has given up before it reads that
+ * the new one had taken something. */
+Test(takeover, given_up_before_it_was_noticed)
+{
+    relay_create(&relay);
+    struct relay_options behind = {.uses_proxy = {true, false}};
+    struct relay_bridge *old = relay_start(&relay, NULL, &behind);
+    relay_listen(&relay, RELAY_APPS);
+    relay_flood(&relay, 1000);
+    pass(100);
+    fake_do(relay.proxy[0], "stall down");
+    fake_do(relay.proxy[1], "refuse");
+    struct relay_options options = {.uses_proxy = {false, true}};
+    struct relay_bridge *new = relay_start(&relay, old->daemon->gateway_endpoint, &options);
+    RELAY_UNTIL(&relay, new->handed_over == 2);
+    process_signal(new->daemon->process, SIGTERM);
+    cr_assert_not_null(
+        daemon_await_log(old->daemon, "takeover_failed", "it has given up", RELAY_TIMEOUT_MS));
+    fake_do(relay.proxy[0], "clear");
+    cr_assert_eq(relay_await_end(&relay, new), 1);
+    expect_taken_back(old, 2);
+    cr_assert_eq(daemon_count_log(old->daemon, "standby"), 0);
     expect_all();
     relay_destroy(&relay);
 }

@@ -80,7 +80,9 @@ class Fake:
 class Bridge:
     """arizmqd with a node pbx1, pbx2… for each fake."""
 
-    def __init__(self, *fakes, node="", apps=None, extra="", view="", more=""):
+    def __init__(self, *fakes, node="", apps=None, extra="", view="", more="",
+                 arguments=()):
+        self.arguments = arguments
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="arizmq-interop-"))
         self.fakes = fakes
         self.events = f"ipc://{self.directory}/events"
@@ -106,8 +108,8 @@ class Bridge:
 
     def start(self):
         with open(self.log, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen([BUILD / "arizmqd", "-c", self.config], stderr=log,
-                                            preexec_fn=die_with_parent)
+            self.process = subprocess.Popen([BUILD / "arizmqd", "-c", self.config, *self.arguments],
+                                            stderr=log, preexec_fn=die_with_parent)
         wait_until("the gateway is bound", lambda: "gateway_bound" in self.log.read_text() or
                    self.process.poll() is not None)
         assert self.process.poll() is None, self.log.read_text()
