@@ -7,9 +7,10 @@ import unittest
 
 from fleet import wait_until
 from fold import lists_of
-from test_snapshot import SnapshotTest
+from test_commander import validator
+from test_snapshot import Listener, SnapshotTest
 
-NAMES = {"channel": "channels", "bridge": "bridges", "endpoint": "endpoints"}
+OWN_EVENTS = validator("arizmq-events")
 
 
 def channel(name, **members):
@@ -36,6 +37,7 @@ class Recorder:
             self.listener.fold.take(node, event, received_ns)
             self.listener.seq = seq
             if event["type"].startswith("Arizmq"):
+                OWN_EVENTS.validate(event)
                 taken.append(event)
             if is_last(event):
                 return taken
@@ -45,10 +47,8 @@ class Recorder:
 
 
 class ReconcileTest(SnapshotTest):
-    lists = ()
-
-    def reconciled(self, subscribe_all=True, extra="", lists=None, node=""):
-        """A bridge whose first comparison is done; the lists are set before it connects."""
+    def reconciled(self, subscribe_all=True, extra="", node=""):
+        """A bridge whose first comparison is done."""
         bridge, (fake,) = self.bridge(1, apps=["ivr"], extra=extra, node=(
             self.subscribe_all if subscribe_all else "") + "    liveness_ms: 1000\n" + node)
         client = self.client(bridge)
@@ -57,7 +57,6 @@ class ReconcileTest(SnapshotTest):
         return bridge, fake, client, listener
 
     def listen(self, bridge, subscribe_all):
-        from test_snapshot import Listener
         listener = Listener(bridge.events, [("pbx1", "ivr")] if subscribe_all else [])
         self.addCleanup(listener.close)
         while True:
