@@ -42,9 +42,9 @@ Test(heartbeat, comes_in_every_view_and_tells_what_was_counted)
     static const char *const views[] = {"events", "objects", "events"};
     struct fake *fake = scene_start_deaf_fake();
     struct daemon *daemon = scene_start_daemon(
-        "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH
+        "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_VIEWS
         "  - {view: events, endpoint: \"ipc://DIR/types\", topic: \"{type}/\", sndhwm: 1000000}\n"
-        "heartbeat_ms: %d\n",
+        "state: {enabled: false}\nheartbeat_ms: %d\n",
         "pbx1", fake->port, "replay", HEARTBEAT_MS);
     char types_endpoint[96];
     snprintf(types_endpoint, sizeof types_endpoint, "ipc://%s/types", daemon->directory);
@@ -157,7 +157,7 @@ Test(heartbeat, shows_loss_at_the_tail)
     struct daemon *daemon = scene_start_daemon(
         "nodes:\n" FLOW_NODE FLOW_NODE_END
         "publish:\n  - {view: events, endpoint: \"ipc://DIR/events\", sndhwm: 10}\n"
-        "heartbeat_ms: 50\n",
+        "state: {enabled: false}\nheartbeat_ms: 50\n",
         "pbx1", fake->port, "replay");
     struct stalled stalled;
     struct arizmq_gaps *gaps = NULL;

@@ -165,7 +165,7 @@ static void flood_open(struct flood *flood, const char *config)
     drain_open(&flood->events, flood->daemon->events_endpoint);
     scene_await_metric(flood->daemon, "arizmq_subscriptions_total", 1);
     scene_let_connect(flood->fake, 1);
-    drain_until(&flood->events, 1); /* NodeConnected */
+    drain_until(&flood->events, 2); /* NodeConnected, NodeReconciled */
 }
 
 static void flood_play(struct flood *flood)
@@ -195,7 +195,7 @@ Test(memory, millions_of_events_leave_nothing_behind)
     struct flood flood;
     /* So little history that it is full long before the first tenth is over. */
     flood_open(&flood,
-               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "history: {max_bytes: 4194304}\n");
+               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_VIEWS "history: {max_bytes: 4194304}\n");
     batch_write(flood.batch);
     uint64_t warm = 0;
     uint64_t counters = 0;
@@ -212,7 +212,7 @@ Test(memory, millions_of_events_leave_nothing_behind)
            (unsigned long long)flood.events.count,
            (double)flood.events.count * 1e3 / (double)(harness_now_ms() - started_ms),
            (double)warm / 1e6, (double)end / 1e6);
-    cr_assert_eq(scene_metric(flood.daemon, "arizmq_events_total") + 1, flood.events.count);
+    cr_assert_eq(scene_metric(flood.daemon, "arizmq_events_total") + 2, flood.events.count);
     cr_assert_eq(scene_metric(flood.daemon, "arizmq_counters"), counters);
     expect_no_growth(warm, end);
     flood_close(&flood);
@@ -224,7 +224,7 @@ Test(memory, new_ids_take_the_place_of_old_ones)
     enum { WARM_BATCHES = 20, BATCHES = 200 };
     struct flood flood;
     flood_open(&flood,
-               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_PUBLISH "limits: {max_counters: 5000}\n"
+               "nodes:\n" FLOW_NODE FLOW_NODE_END FLOW_VIEWS "limits: {max_counters: 5000}\n"
                "gateway: {endpoint: \"ipc://DIR/gateway\", max_objects: 5000, feed_bytes: 65536}\n"
                "state: {max_objects: 5000}\nhistory: {max_bytes: 4194304}\n");
     uint64_t warm = 0;

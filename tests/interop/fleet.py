@@ -64,12 +64,13 @@ class Fake:
         """The commands that it saw, such as "POST channels/1/answer". What the bridge itself asks
         when a node comes up is left out."""
         self.do("stats")  # its lines come in order: what it saw before stands before the answer
-        own = ("GET asterisk/info", "GET channels", "GET bridges", "GET applications/")
+        own = ("GET asterisk/info", "GET channels", "GET bridges", "GET endpoints",
+               "GET applications/")
         with self.changed:
             seen = [line.removeprefix("event rest ").split(" via=")[0] for line in self.events
                     if line.startswith("event rest ")]
         return [line for line in seen if line.startswith(starts or ("",)) and
-                not (line in own[:3] or line.startswith(own[3]))]
+                not (line in own[:4] or line.startswith(own[4]))]
 
     def stop(self):
         self.process.stdin.close()
