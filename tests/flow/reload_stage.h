@@ -13,7 +13,7 @@
 #include "flow/ask.h"
 #include "flow/scene.h"
 
-enum { STAGE_FAKES = 4 };
+enum { STAGE_FAKES = 4, STAGE_NUMBERS_MAX = 4000000 };
 
 struct stage {
     struct daemon *daemon;
@@ -24,9 +24,10 @@ struct stage {
     unsigned asked;
 
     /* What the subscriber has got. */
-    uint64_t serial;       /* of the last numbered event of `ivr`; they come in order */
-    uint64_t doubled;      /* of these that came again, or out of order */
-    uint64_t missing;      /* numbers that were left out */
+    unsigned char *seen;   /* of each numbered event of `ivr`, how often it came */
+    uint64_t serial;       /* the largest number */
+    uint64_t numbers;      /* different ones */
+    uint64_t doubled;      /* that came again */
     unsigned disturbances; /* ArizmqGap and ArizmqNodeDisconnected of node a */
     unsigned handovers;    /* ArizmqNodeConnected of any node, with hand-over */
     unsigned connects;     /* ArizmqNodeConnected of any node, without */
@@ -70,7 +71,8 @@ void stage_expect_refusal(struct stage *stage, const char *text);
 
 /* Numbered events of `ivr` at the first fake, so many a second. */
 void stage_flood(struct stage *stage, unsigned rate);
-/* Ends it; every number has come, in order and once. */
+/* Ends it; every number has come, and once. Where a connection was handed over, what was late on
+ * the old one may come after what is new on the other. */
 void stage_end_flood(struct stage *stage);
 
 /* Takes in what the subscriber has got; waits at most `timeout_ms` for the first message. */

@@ -19,6 +19,7 @@ static struct stage stage;
 static void expect_undisturbed(void)
 {
     cr_assert_eq(stage.disturbances, 0);
+    cr_assert_eq(stage.unordered, 0);
     cr_assert_eq(fake_count_events(stage.fake[0], "connected "), 1);
     cr_assert_eq(fake_count_events(stage.fake[0], "closed "), 0);
 }
