@@ -20,14 +20,15 @@ void *monitor_open(void *context, void *socket)
     char name[64];
     snprintf(name, sizeof name, "inproc://arizmq-monitor-%llu",
              (unsigned long long)atomic_fetch_add(&numbers, 1));
-    const int events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+    const int events = ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                       ZMQ_EVENT_DISCONNECTED;
     const int unlimited = 0;
     void *monitor = zmq_socket(context, ZMQ_PAIR);
     if (monitor == NULL) {
         return NULL;
     }
     /* A full queue would block the I/O thread; what waits here is bounded by how often a connection
-     * can be lost between two looks. */
+     * can be tried between two looks, ten times a second at most. */
     if (zmq_setsockopt(monitor, ZMQ_RCVHWM, &unlimited, sizeof unlimited) != 0 ||
         zmq_socket_monitor(socket, name, events) != 0 || zmq_connect(monitor, name) != 0) {
         zmq_close(monitor);
@@ -48,6 +49,8 @@ void monitor_close(void **monitor, void *socket)
 static enum monitor_event event_of(uint16_t number)
 {
     switch (number) {
+    case ZMQ_EVENT_CLOSED: /* an attempt to connect that failed */
+        return MONITOR_REFUSED;
     case ZMQ_EVENT_CONNECTED:
         return MONITOR_CONNECTED;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:

@@ -7,6 +7,7 @@
 
 enum monitor_event {
     MONITOR_NOTHING,
+    MONITOR_REFUSED,   /* nobody is there, for now */
     MONITOR_CONNECTED, /* somebody accepted; what it is will show */
     MONITOR_SPEAKS,    /* and speaks ZeroMQ */
     MONITOR_LOST,

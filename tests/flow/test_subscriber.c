@@ -23,6 +23,7 @@ struct follower {
     uint64_t beat_seq; /* of the last heartbeat */
     uint64_t repaired;
     uint64_t snapshots; /* that ended */
+    char notice[256];   /* the last one */
 };
 
 static void follower_open(struct follower *self, const struct daemon *daemon)
@@ -36,6 +37,7 @@ static void follower_open(struct follower *self, const struct daemon *daemon)
                                                       .endpoints = &endpoint,
                                                       .endpoints_count = 1,
                                                       .heartbeats = true,
+                                                      .notices = true,
                                                       .snapshot = &everything,
                                                       .rcvhwm = RCVHWM};
     *self = (struct follower){0};
@@ -68,6 +70,9 @@ static void follower_take(struct follower *self, int timeout_ms)
     case ARIZMQ_MESSAGE_HEARTBEAT:
         self->beat_seq = message.stamp.seq;
         break;
+    case ARIZMQ_MESSAGE_NOTICE:
+        snprintf(self->notice, sizeof self->notice, "%s", message.detail);
+        break;
     case ARIZMQ_MESSAGE_SNAPSHOT_END:
         self->seq = message.stamp.seq;
         self->snapshots++;
@@ -89,7 +94,7 @@ static void await_snapshot(struct follower *self)
 {
     int64_t until_ms = harness_now_ms() + FLOW_TIMEOUT_MS;
     while (self->snapshots == 0) {
-        cr_assert_lt(harness_now_ms(), until_ms, "no snapshot");
+        cr_assert_lt(harness_now_ms(), until_ms, "no snapshot: %s", self->notice);
         follower_take(self, 100);
     }
 }
