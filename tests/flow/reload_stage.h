@@ -28,6 +28,7 @@ struct stage {
     uint64_t serial;       /* the largest number */
     uint64_t numbers;      /* different ones */
     uint64_t doubled;      /* that came again */
+    uint64_t unordered;    /* that came after a larger one */
     unsigned disturbances; /* ArizmqGap and ArizmqNodeDisconnected of node a */
     unsigned handovers;    /* ArizmqNodeConnected of any node, with hand-over */
     unsigned connects;     /* ArizmqNodeConnected of any node, without */
