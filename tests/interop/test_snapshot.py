@@ -35,7 +35,7 @@ class Listener:
             if is_heartbeat:
                 self.seq = seq
                 return
-            assert event["type"] == "ArizmqNodeConnected", event
+            assert event["type"] in ("ArizmqNodeConnected", "ArizmqNodeReconciled"), event
 
     def receive(self):
         assert self.socket.poll(fleet.PATIENCE_S * 1000), "no event"
@@ -74,6 +74,9 @@ class SnapshotTest(FleetTest):
         listener = Listener(bridge.events, hears_all)
         self.addCleanup(listener.close)
         bridge.wait_up(client)
+        # The comparison with the fake's empty lists comes before anything that a test sends.
+        wait_until("each link is compared", lambda: all(
+            link["complete"] for link in self.snapshot(client)["links"]))
         listener.await_heartbeat()
         return bridge, fakes, client, listener
 
@@ -101,8 +104,9 @@ class Content(SnapshotTest):
         snapshots = [self.snapshot(client)]
         count = self.play(fake, name, "ivr")
         while not any(line.startswith("event play done") for line in fake.events):
-            if len(snapshots) < 12:
-                snapshots.append(self.snapshot(client))
+            snapshot = self.snapshot(client)
+            if snapshot["seq"] >= snapshots[-1]["seq"] + count // 12:  # all along the recording
+                snapshots.append(snapshot)
         wait_until("all events are published",
                    lambda: self.snapshot(client)["seq"] >= snapshots[0]["seq"] + count)
         snapshots.append(self.snapshot(client))

@@ -405,7 +405,7 @@ Test(state_bounds, an_id_of_two_parts_that_is_too_long_is_left_out, .init = set_
 
 Test(state_bounds, without_memory_it_is_left_out, .init = set_up, .fini = tear_down)
 {
-    for (unsigned left = 0; left < 4; left++) {
+    for (unsigned left = 0; left < 8; left++) {
         uint64_t bytes = state_bytes(state);
         uint64_t left_out = metrics_get(METRIC_STATE_LEFT_OUT);
         struct event event;
