@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "arizmq/error.h"
@@ -151,6 +150,14 @@ static bool answer(struct journal *journal)
 
 /* --- the loop */
 
+static void signal_fd(int fd)
+{
+    static const uint64_t one = 1;
+    if (write(fd, &one, sizeof one) < 0) {
+        log_error("journal", "cannot write to an eventfd: %s", strerror(errno));
+    }
+}
+
 /* Until it is time to look, somebody asks, or it is to stop. */
 static void rest(const struct journal *journal, int wait_ms)
 {
@@ -177,7 +184,6 @@ static bool turn(struct journal *journal)
     if (journal_is_due(journal, now_ms)) {
         has_more = journal_write_batch(journal);
     }
-    metrics_set(METRIC_JOURNAL_LAG, history_newest(journal->history) - journal->stored);
     if (journal->stored > 0 && !journal->run_is_told) {
         journal->run_is_told = true;
         tell_status(journal);
@@ -242,6 +248,7 @@ static void *run(void *argument)
         has_more = turn(journal);
     }
     end(journal);
+    signal_fd(journal->ended_fd);
     return NULL;
 }
 
@@ -266,6 +273,9 @@ static void free_parts(struct journal *journal)
     journal_source_destroy(&journal->source);
     if (journal->wake_fd >= 0) {
         close(journal->wake_fd);
+    }
+    if (journal->ended_fd >= 0) {
+        close(journal->ended_fd);
     }
     free(journal->status);
     free(journal->path);
@@ -294,12 +304,13 @@ static int open_store(struct journal *journal, enum journal_lock lock, char *err
 static int create_parts(struct journal *journal, const struct config_journal *config)
 {
     journal->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    journal->ended_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     journal->path = strdup(config->path);
     journal->run = (struct journal_run){.epoch = history_epoch(journal->history),
                                         .started_ns = clock_wall_ns(),
                                         .views = journal->views};
     journal_set_config(journal, config);
-    int result = journal->wake_fd < 0 ? ARIZMQ_EIO : ARIZMQ_OK;
+    int result = journal->wake_fd < 0 || journal->ended_fd < 0 ? ARIZMQ_EIO : ARIZMQ_OK;
     if (result == ARIZMQ_OK) {
         result = journal->path != NULL ? journal_batch_create(0, &journal->batch) : ARIZMQ_ENOMEM;
     }
@@ -346,12 +357,9 @@ int journal_start(struct journal *self)
 
 void journal_stop(struct journal *self, uint32_t within_ms)
 {
-    static const uint64_t one = 1;
     atomic_store(&self->stop_by_ms, clock_monotonic_ms() + within_ms);
     atomic_store(&self->is_stopping, true);
-    if (write(self->wake_fd, &one, sizeof one) < 0) {
-        log_error("journal", "cannot write to an eventfd: %s", strerror(errno));
-    }
+    signal_fd(self->wake_fd);
 }
 
 /* Until the time that the stop was given is over, and a moment for the end. */
@@ -361,18 +369,13 @@ static bool join(struct journal *journal)
     if (!atomic_load(&journal->is_stopping)) {
         journal_stop(journal, 0);
     }
-    uint64_t now_ms = clock_monotonic_ms();
     uint64_t until_ms = atomic_load(&journal->stop_by_ms) + MOMENT_MS;
-    uint64_t wait_ms = until_ms > now_ms ? until_ms - now_ms : 0;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * NS_PER_MS;
-    if (until.tv_nsec >= 1000 * NS_PER_MS) {
-        until.tv_nsec -= 1000 * NS_PER_MS;
-        until.tv_sec++;
+    struct pollfd ended = {.fd = journal->ended_fd, .events = POLLIN};
+    uint64_t now_ms;
+    while (poll(&ended, 1, 0) == 0 && (now_ms = clock_monotonic_ms()) < until_ms) {
+        poll(&ended, 1, (int)(until_ms - now_ms));
     }
-    return pthread_clockjoin_np(journal->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+    return (ended.revents & POLLIN) != 0 && pthread_join(journal->thread, NULL) == 0;
 }
 
 int journal_destroy(struct journal **self)

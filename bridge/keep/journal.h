@@ -44,6 +44,11 @@ int journal_start(struct journal *self);
 /* Other bounds from now on (a reload). The path stays. Any one thread. */
 void journal_set_config(struct journal *self, const struct config_journal *config);
 
+/* The event thread, with every heartbeat: sees whether the disk keeps up, and says so in the log
+ * where nothing was committed for long, because the journal's own thread waits for it then. `self`
+ * may be NULL. */
+void journal_watch(struct journal *self);
+
 /* Everything is published: what history holds is committed, the run is marked as ended in good
  * order, and the thread ends; at the latest after `within_ms`, where the disk will not take it. */
 void journal_stop(struct journal *self, uint32_t within_ms);

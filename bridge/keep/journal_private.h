@@ -37,11 +37,17 @@ struct journal {
     _Atomic uint32_t commit_ms;
     struct history *history;
     struct journal_source *source;
-    int wake_fd; /* eventfd */
+    int wake_fd;  /* eventfd */
+    int ended_fd; /* the same: the thread has done all it had to */
     _Atomic bool is_stopping;
     _Atomic uint64_t stop_by_ms;
     bool is_started;
     pthread_t thread;
+
+    /* The event thread's own. */
+    uint64_t watched; /* the stored_seq that was seen last */
+    uint64_t watched_ms;
+    bool is_late; /* and the log says so */
 
     /* The thread's own. */
     struct journal_store *store; /* NULL: it is to be opened */

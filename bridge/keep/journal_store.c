@@ -49,9 +49,20 @@ uint64_t journal_store_event_bytes(const struct journal_store *self)
     return share < most ? share : most;
 }
 
+int journal_limit_wal(struct journal_store *store)
+{
+    char pragma[64];
+    snprintf(pragma, sizeof pragma, "PRAGMA journal_size_limit = %" PRIu64,
+             journal_wal_bytes(store));
+    return sqlite3_exec(store->db, pragma, NULL, NULL, NULL);
+}
+
 void journal_store_set_max_bytes(struct journal_store *self, uint64_t max_bytes)
 {
-    self->max_bytes = max_bytes;
+    if (self->max_bytes != max_bytes) {
+        self->max_bytes = max_bytes;
+        journal_limit_wal(self); /* a smaller WAL is cut when it begins anew the next time */
+    }
 }
 
 uint64_t journal_store_bytes(const struct journal_store *self)

@@ -220,14 +220,13 @@ static int open_database(struct journal_store *store, struct journal_error *erro
         return result;
     }
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    char limit[64];
-    snprintf(limit, sizeof limit, "PRAGMA journal_size_limit = %" PRIu64, journal_wal_bytes(store));
     sqlite3_wal_hook(store->db, count_wal_pages, store);
-    if (sqlite3_exec(store->db, limit, NULL, NULL, NULL) != SQLITE_OK ||
-        prepare_statements(store) != SQLITE_OK ||
-        journal_checkpoint(store, 0) != SQLITE_OK) { /* what an unclean end has left in the WAL */
+    if (journal_limit_wal(store) != SQLITE_OK || prepare_statements(store) != SQLITE_OK) {
         return refuse_open(store, error);
     }
+    /* What an unclean end has left in the WAL. It may stay there: a full disk, say, is no reason
+     * not to start. */
+    journal_checkpoint(store, 0);
     return ARIZMQ_OK;
 }
 

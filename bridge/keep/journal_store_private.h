@@ -78,6 +78,9 @@ int64_t journal_key(int64_t run, uint64_t seq);
 uint64_t journal_wal_bytes(const struct journal_store *store);
 uint64_t journal_database_bytes(const struct journal_store *store);
 
+/* Tells SQLite how large the WAL's file may stay. Returns SQLITE_OK or an error. */
+int journal_limit_wal(struct journal_store *store);
+
 /* Where no number is left for another run, or another event. SQLite has it for what is never done
  * here. */
 #define JOURNAL_NUMBERS_USED_UP SQLITE_RANGE

@@ -17,6 +17,7 @@ enum {
     PAUSE_MAX_MS = 5000,
     TELL_EVERY_MS = 60000, /* of a failure that goes on */
     TELL_AGAIN_MS = 10000, /* of another one, or of more holes */
+    LATE_MS = 5000,        /* without a commit, though there is something to commit */
 };
 
 static bool is_to_be_told(const struct journal_trouble *trouble, enum journal_reason before,
@@ -93,6 +94,33 @@ void journal_has_not_tidied(struct journal *self, const struct journal_error *er
     if (trouble->tidy_told_ms == 0 || now_ms - trouble->tidy_told_ms >= TELL_EVERY_MS) {
         log_warning("journal_not_tidied", "%s; tried again every second", error->text);
         trouble->tidy_told_ms = now_ms;
+    }
+}
+
+void journal_watch(struct journal *self)
+{
+    if (self == NULL) {
+        return;
+    }
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t stored = metrics_get(METRIC_JOURNAL_STORED_SEQ);
+    uint64_t newest = history_newest(self->history);
+    metrics_set(METRIC_JOURNAL_LAG, newest - stored);
+    if (stored != self->watched || stored == newest) {
+        if (self->is_late) {
+            log_info("journal_answers", "%s: the disk answers again", self->path);
+        }
+        self->watched = stored;
+        self->watched_ms = now_ms;
+        self->is_late = false;
+    } else if (!self->is_late &&
+               now_ms - self->watched_ms >= atomic_load(&self->commit_ms) + LATE_MS &&
+               metrics_get(METRIC_JOURNAL_FAILING) == 0) {
+        self->is_late = true;
+        log_warning("journal_late",
+                    "%s: the disk has not answered for %" PRIu64 " ms; %" PRIu64
+                    " events wait for it, and are lost for it once history lets them go",
+                    self->path, now_ms - self->watched_ms, newest - stored);
     }
 }
 

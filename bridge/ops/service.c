@@ -81,6 +81,7 @@ static void on_beat(lws_sorted_usec_list_t *sul)
     struct service *service = lws_container_of(sul, struct service, beat);
     again_in(service, sul, on_beat, service->config->heartbeat_ms);
     pipeline_beat(service->pipeline);
+    journal_watch(service->journal);
 }
 
 static void on_subscriptions(lws_sorted_usec_list_t *sul)
@@ -337,6 +338,22 @@ static int create_gateway(struct service *service, char *error, size_t error_siz
                           &service->gateway, error, error_size);
 }
 
+/* A bridge that takes over may name the journal of the one that it replaces, which holds it until
+ * its end; history keeps what comes until then. */
+static int create_journal(struct service *service, char *error, size_t error_size)
+{
+    enum journal_lock lock = service->assume != NULL ? JOURNAL_MAY_WAIT : JOURNAL_MUST_LOCK;
+    int result = journal_create(&service->config->journal, pipeline_history(service->pipeline),
+                                lock, &service->journal, error, error_size);
+    if (result == ARIZMQ_OK) {
+        result = journal_start(service->journal);
+        if (result != ARIZMQ_OK) {
+            snprintf(error, error_size, "cannot start the journal's thread");
+        }
+    }
+    return result == ARIZMQ_EIO ? ARIZMQ_EINVALID : result; /* no clash of endpoints */
+}
+
 static int start_gateway(struct service *service, char *error, size_t error_size)
 {
     post_set_reader(service->post, POST_CONFIG_TAKEN, reload_read_taken, service->reload);
@@ -373,6 +390,9 @@ static void on_reloaded(void *owner, const struct config *config)
     if (service->cede != NULL) {
         cede_set_config(service->cede, config);
     }
+    if (service->journal != NULL) {
+        journal_set_config(service->journal, &config->journal);
+    }
     show_bounds(config);
 }
 
@@ -390,19 +410,6 @@ static int create_reload(struct service *service)
 }
 
 /* --- start and end */
-
-static int create_journal(struct service *service, char *error, size_t error_size)
-{
-    int result = journal_create(&service->config->journal, pipeline_history(service->pipeline),
-                                JOURNAL_MUST_LOCK, &service->journal, error, error_size);
-    if (result == ARIZMQ_OK) {
-        result = journal_start(service->journal);
-        if (result != ARIZMQ_OK) {
-            snprintf(error, error_size, "cannot start the journal's thread");
-        }
-    }
-    return result;
-}
 
 /* libzmq's threads inherit the blocked signals, so this comes after adopt_signals(). */
 static int create_parts(struct service *service, char *error, size_t error_size)
@@ -481,7 +488,6 @@ static int service_start(struct service *service)
     return ARIZMQ_OK;
 }
 
-/* What is left for the subscribers. */
 static int linger_ms(const struct service *service)
 {
     uint64_t now = clock_monotonic_ms();
@@ -528,9 +534,8 @@ int service_run(const struct config *config, const struct config_source *source,
     if (result == ARIZMQ_OK) {
         log_info("stopped", "last seq %llu", (unsigned long long)seq);
     }
-    result = result == ARIZMQ_OK && !service.has_failed ? EXIT_SUCCESS : EXIT_FAILURE;
     if (is_stuck) {
-        _exit(result); /* its thread still runs */
+        _exit(result == ARIZMQ_OK && !service.has_failed ? EXIT_SUCCESS : EXIT_FAILURE);
     }
-    return result;
+    return result == ARIZMQ_OK && !service.has_failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

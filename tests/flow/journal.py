@@ -28,12 +28,11 @@ SMALL = "max_bytes: 1048576"  # history: one MiB, the least beside a journal
 MIB = 1 << 20
 
 
-def flood(fake, count, rate=0):
-    """Lets the fake send so many events; returns when they are sent."""
-    before = sum(line.startswith("event flood done") for line in fake.events)
-    fake.do(f"flood {count} {rate or 20000} ivr")
-    wait_until("the flood is over", lambda: sum(
-        line.startswith("event flood done") for line in fake.events) > before)
+def flood(bridge, count, rate=0):
+    """Lets the fake send so many events; returns when the bridge has published them."""
+    before = bridge.client.info()["seq"]
+    bridge.fake.do(f"flood {count} {rate or 20000} ivr")
+    wait_until("the flood is published", lambda: bridge.client.info()["seq"] >= before + count)
 
 
 def await_quiet(bridge):
@@ -57,7 +56,7 @@ def restart(fake):
     runs = []
     for _ in range(2):
         bridge.start()
-        flood(fake, 5000, 5000)
+        flood(bridge, 5000, 5000)
         last = await_quiet(bridge)
         # Of this run, what memory has let go comes from disk, what it has from memory.
         check(bridge.client.info()["history"]["oldest"] > 2, "memory holds everything")
@@ -132,7 +131,7 @@ def bounded(fake):
     bridge.start()
     most = 0
     for _ in range(10):
-        flood(fake, 5000, 10000)
+        flood(bridge, 5000, 10000)
         await_stored(bridge, await_quiet(bridge))
         most = max(most, sum(path.stat().st_size
                              for path in bridge.database.parent.glob("journal.db*")))
@@ -215,10 +214,10 @@ def fault(fake, name):
     disk = Disk(pathlib.Path(tempfile.mkstemp(prefix="arizmq-disk-")[1]))
     bridge = Bridge(fake, history=SMALL, journal="commit_ms: 20", disk=disk)
     bridge.start()
-    flood(fake, 2000)
+    flood(bridge, 2000)
     await_stored(bridge, await_quiet(bridge))
     disk.set(fault_number, room=30000)
-    flood(fake, 6000)
+    flood(bridge, 6000)
     last = await_quiet(bridge)  # live events are not held up
     bridge.await_log("error journal_failed: cannot write to")
     journal = wait_until("it is told", lambda: (
@@ -229,7 +228,7 @@ def fault(fake, name):
     expect_told(bridge, reason, last)
     disk.set(Disk.NONE)
     await_stored(bridge, last)
-    flood(fake, 2000)
+    flood(bridge, 2000)
     last = await_quiet(bridge)
     await_stored(bridge, last)
     bridge.await_log("info journal_recovered: ")
@@ -265,35 +264,41 @@ def expect_told(bridge, reason, last, bridge_before=None):
     check(holes and {hole[2] for hole in holes} == {reason}, holes)
     check(not missing & set(found), "an event in a hole")
     check(set(range(1, last + 1)) <= missing | set(found), "a position of which nothing is told")
-    received = {seq: messages for seq, messages in recorder.messages["events"].items()
+    received = {seq: messages for seq, messages in list(recorder.messages["events"].items())
                 if seq not in missing}
     expect_same(found, received, 1, last, reason)
     return holes
 
 
 def tmpfs(fake):
-    """The file system itself is full, and then has room again."""
+    """The file system itself is full, and then has room again; it is full when the daemon starts."""
     mount = pathlib.Path(tempfile.mkdtemp(prefix="arizmq-tmpfs-"))
     if os.geteuid() != 0 or subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", mount], check=False).returncode:
         mount.rmdir()
         print("mounting a tmpfs needs root")
         sys.exit(77)
-    bridge = Bridge(fake, history=SMALL, journal="commit_ms: 20", directory=mount)
+    bridge = Bridge(fake, history=SMALL, journal=f"commit_ms: 20, max_bytes: {4 * MIB}",
+                    directory=mount)
     try:
         bridge.start()
         filler = mount / "filler"
-        filler.write_bytes(bytes(3 * MIB))
-        flood(fake, 12000)  # more than the rest takes
+        filler.write_bytes(bytes(4 * MIB))
+        flood(bridge, 12000)  # more than the rest takes
         last = await_quiet(bridge)
-        bridge.await_log("No space left on device")
+        bridge.await_log("database or disk is full")
         check(bridge.client.stored() < last, "everything fitted")
         filler.unlink()
         await_stored(bridge, last)
         expect_told(bridge, "disk_full", last)
         bridge.stop()
+        subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=4k"], check=False,
+                       stderr=subprocess.DEVNULL)
         bridge.start()
+        bridge.await_log("error journal_failed: ")
         expect_told(bridge, "disk_full", last + 2, bridge_before=recorded_of(bridge))
+        filler.unlink()
+        await_stored(bridge, await_quiet(bridge))
         bridge.stop()
         bridge.remove()
     finally:
@@ -307,18 +312,18 @@ def slow(fake):
     disk = Disk(pathlib.Path(tempfile.mkstemp(prefix="arizmq-disk-")[1]))
     bridge = Bridge(fake, history=SMALL, journal="commit_ms: 20", disk=disk)
     bridge.start()
-    flood(fake, 1000)
+    flood(bridge, 1000)
     await_stored(bridge, await_quiet(bridge))
     disk.set(sync_ms=1500)
     for _ in range(4):
-        flood(fake, 4000)
+        flood(bridge, 4000)
     last = await_quiet(bridge)
-    check(bridge.metric("arizmq_journal_lag_events") > 0, "no lag")
+    wait_until("the lag shows", lambda: bridge.metric("arizmq_journal_lag_events") > 0)
     disk.set()
     await_stored(bridge, last)
     expect_told(bridge, "trimmed", last)
     # A stop waits for the disk, as long as it may.
-    flood(fake, 300)
+    flood(bridge, 300)
     last = await_quiet(bridge)
     disk.set(sync_ms=700)
     bridge.stop()
@@ -339,14 +344,15 @@ def stuck(fake):
     disk = Disk(pathlib.Path(tempfile.mkstemp(prefix="arizmq-disk-")[1]))
     bridge = Bridge(fake, journal="commit_ms: 20", disk=disk, extra="stop_timeout_ms: 2000")
     bridge.start()
-    flood(fake, 1000)
+    flood(bridge, 1000)
     stored = await_quiet(bridge)
     await_stored(bridge, stored)
     disk.set(sync_ms=3600000)
-    flood(fake, 1000)
+    flood(bridge, 1000)
     last = await_quiet(bridge)
     header, _, frames = bridge.client.history(after=stored, limit=100000)  # memory has them
     check(header["last"] == last and len(frames) == 3 * (last - stored), header)
+    bridge.await_log("warning journal_late: ")
     begin = time.monotonic()
     status = bridge.end()
     took = time.monotonic() - begin
@@ -374,12 +380,12 @@ def moved(fake):
     """The file is taken away while the daemon runs: it says so and begins a new one."""
     bridge = Bridge(fake, history=SMALL)
     bridge.start()
-    flood(fake, 5000)
+    flood(bridge, 5000)
     first = await_quiet(bridge)
     await_stored(bridge, first)
     bridge.database.rename(bridge.directory / "taken.db")
     bridge.await_log(f"error journal_moved: {bridge.database} was moved or deleted")
-    flood(fake, 5000)
+    flood(bridge, 5000, 5000)
     last = await_quiet(bridge)
     await_stored(bridge, last)
     check(bridge.client.history(after=0)[0]["error"] == "compacted", "what is gone is promised")
@@ -403,7 +409,7 @@ def refused(fake):
     """What is no journal, or cannot be one, is refused with one line, and left as it is."""
     bridge = Bridge(fake)
     bridge.start()
-    flood(fake, 3000)
+    flood(bridge, 3000)
     await_stored(bridge, await_quiet(bridge))
     other = Bridge(fake, directory=bridge.directory)
     expect_refused(other, "in use by another process; give each bridge a journal of its own")

@@ -235,10 +235,9 @@ static const struct pair pairs[] = {
        " max_request_bytes: 131072}\n"
        "journal: {path: /tmp/j, max_bytes: 1048576, max_age_ms: 1000, commit_ms: 1}\n"
        "state: {enabled: false}\nstop_timeout_ms: 10\n",
-     "stop_timeout_ms",
+     "journal.max_bytes; journal.max_age_ms; journal.commit_ms; stop_timeout_ms",
      "limits.receive_buffer_bytes, gateway.enabled, gateway.endpoint, gateway.max_request_bytes, "
-     "gateway.feed_bytes, journal.path, journal.max_bytes, journal.max_age_ms, journal.commit_ms, "
-     "state.enabled, io_threads"},
+     "gateway.feed_bytes, journal.path, state.enabled, io_threads"},
 };
 
 static struct config *load_nodes(const char *text)
