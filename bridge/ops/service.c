@@ -150,12 +150,13 @@ static void begin_stop(struct service *service, const char *why)
     if (service->cede != NULL) {
         cede_stop(service->cede);
     }
-    log_info("stopping", "%s: closing %u node(s), at most %u ms", why,
-             config_count_nodes(service->config), service->config->stop_timeout_ms);
     service->stop_by_ms = clock_monotonic_ms() + service->config->stop_timeout_ms;
     if (service->gateway != NULL) {
         gateway_stop(service->gateway, service->config->stop_timeout_ms / 4);
     }
+    /* Said only now: whoever has read it finds new commands refused. */
+    log_info("stopping", "%s: closing %u node(s), at most %u ms", why,
+             config_count_nodes(service->config), service->config->stop_timeout_ms);
     again_in(service, &service->stopping, on_stopping, STOP_POLL_MS);
 }
 
