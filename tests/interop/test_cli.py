@@ -268,6 +268,7 @@ def wait_until_full(pipe):
         time.sleep(0.2)
         fcntl.ioctl(pipe, termios.FIONREAD, filled)
 
+
 class Gaps(CliTest):
     def report(self, *arguments, prefixes, play, status=3, view=None):
         """Runs `play` with the view, ends with SIGTERM; returns standard error."""
