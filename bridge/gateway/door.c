@@ -25,13 +25,13 @@ struct door {
     zsock_t *socket;
     void *handle; /* the libzmq socket within */
     size_t max_request_bytes;
-    unsigned bound_requests; /* max_requests that the socket was bound with */
-    unsigned max_requests;
+    uint32_t bound_requests; /* max_requests that the socket was bound with */
+    uint32_t max_requests;
     bool is_drained;
     uintptr_t sent; /* replies, however they ended */
 };
 
-static void set_marks(zsock_t *socket, unsigned max_requests)
+static void set_marks(zsock_t *socket, uint32_t max_requests)
 {
     int requests = (int)max_requests; /* at most 1000000 */
     zsock_set_sndhwm(socket, requests + REFUSALS_WAITING_MAX);

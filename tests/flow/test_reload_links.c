@@ -24,15 +24,17 @@ static size_t events_of_b(const char *prefix)
     return fake_count_events(stage.fake[1], prefix);
 }
 
-/* Node a, and node b at the second fake with the rest of its entry. */
-static void open_with_b(const char *b)
+/* Node a, and node b at the second fake with the rest of its entry, in which so many apps stand. */
+static void open_with_b(const char *b, unsigned apps)
 {
     stage_open(&stage, 2);
     stage_start(&stage, STAGE_A STAGE_NODE "%s" END, stage.fake[0]->port, "b", stage.fake[1]->port,
                 b);
     stage_await_up(&stage, "b");
-    /* Its lists have been read: no request but the test's own is under way. */
-    STAGE_UNTIL(&stage, events_of_b("rest GET bridges") == 1);
+    /* Its lists have been read for each application: no request but the test's own is under way. */
+    for (unsigned i = 0; i < apps; i++) {
+        cr_assert_not_null(daemon_await_log(stage.daemon, "reconciled", " b/", FLOW_TIMEOUT_MS));
+    }
     cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", "b", NULL), 200);
 }
 
@@ -109,7 +111,7 @@ Test(reload_links, a_new_password_loses_nothing)
 /* The link works on with the old connection, and is handed over as soon as the password fits. */
 Test(reload_links, a_wrong_password_leaves_the_connection)
 {
-    open_with_b("password: secret, apps: [x]");
+    open_with_b("password: secret, apps: [x]", 1);
     reload_with_b("password: wrong, apps: [x]");
     cr_assert_not_null(daemon_await_log(stage.daemon, "handover_failed", "b/x", FLOW_TIMEOUT_MS));
     reload_with_b("password: secret, apps: [x]");
@@ -210,7 +212,7 @@ Test(reload_links, a_removed_node_is_left_in_good_order_and_forgotten)
 
 Test(reload_links, a_removed_application_leaves_the_others)
 {
-    open_with_b("password: secret, apps: [x, y, z]");
+    open_with_b("password: secret, apps: [x, y, z]", 3);
     reload_with_b("password: secret, apps: [z, x]");
     cr_assert_not_null(fake_await_event(stage.fake[1], "closed ", FLOW_TIMEOUT_MS));
     STAGE_UNTIL(&stage, strcmp(stage.removed, "b") == 0);
@@ -253,7 +255,7 @@ Test(reload_links, a_renamed_node_loses_nothing)
 Test(reload_links, commands_under_way_to_a_removed_node_are_answered)
 {
     char error[32];
-    open_with_b("password: secret, apps: [x], rest_connections: 2");
+    open_with_b("password: secret, apps: [x], rest_connections: 2", 1);
     struct asker *client = asker_create(stage.daemon->gateway_endpoint);
     fake_do(stage.fake[1], "rest-stall channels");
     asker_send(client, "POST", "channels/one?endpoint=Local/1&app=x", "b", "one");
@@ -285,7 +287,7 @@ Test(reload_links, commands_under_way_to_a_removed_node_are_answered)
 
 Test(reload_links, commands_over_a_websocket_are_answered_before_it_is_closed)
 {
-    open_with_b("password: secret, apps: [x], rest: websocket, rest_connections: 2");
+    open_with_b("password: secret, apps: [x], rest: websocket, rest_connections: 2", 1);
     fake_do(stage.fake[1], "rest-delay 300");
     char id[16];
     for (unsigned i = 0; i < 5; i++) { /* two are sent, three wait */
@@ -306,7 +308,7 @@ Test(reload_links, commands_over_a_websocket_are_answered_before_it_is_closed)
 /* What is on the wire stays there; what is not, goes out with the new password. */
 Test(reload_links, commands_under_way_while_the_password_changes)
 {
-    open_with_b("password: secret, apps: [x], rest_connections: 1");
+    open_with_b("password: secret, apps: [x], rest_connections: 1", 1);
     fake_do(stage.fake[1], "rest-stall channels");
     asker_send(stage.asker, "POST", "channels/one?endpoint=Local/1&app=x", "b", "one");
     STAGE_UNTIL(&stage, events_of_b("rest POST channels") == 1);
@@ -324,7 +326,7 @@ Test(reload_links, commands_under_way_while_the_password_changes)
 
 Test(reload_links, a_standby_follows_the_new_rule)
 {
-    open_with_b("password: secret, apps: [x], on_replaced: standby");
+    open_with_b("password: secret, apps: [x], on_replaced: standby", 1);
     fake_do(stage.fake[1], "replace x");
     cr_assert_not_null(daemon_await_log(stage.daemon, "standby", "b/x", FLOW_TIMEOUT_MS));
     reload_with_b("password: secret, apps: [x], on_replaced: reconnect, replaced_retry_ms: 100");
@@ -361,7 +363,7 @@ Test(reload_links, the_largest_event_holds_for_connections_that_are_up)
 
 Test(reload_links, subscribe_all_on_and_off)
 {
-    open_with_b("password: secret, apps: [x]");
+    open_with_b("password: secret, apps: [x]", 1);
     reload_with_b("password: secret, apps: [x], subscribe_all: true");
     STAGE_UNTIL(&stage, stage.handovers == 1);
     /* Asterisk ignores subscribeAll where the application exists: it is asked for over REST. */
