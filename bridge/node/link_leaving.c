@@ -3,7 +3,8 @@
  * A connection that a successor has taken over from: kept until what is still on its way over it
  * has come, then closed without a word to the subscribers. Late events are published as they come,
  * the answers to commands that were sent over it are handed on. The application belongs to the
- * successor now, so its subscriptions are not touched. Made by link_successor.c.
+ * successor now, so its subscriptions are not touched, unless that is connected to another Asterisk:
+ * then this one is left as link_close.c leaves it. Made by link_successor.c.
  *
  * That nothing is missing is proven by ApplicationReplaced, or else by the close frame that answers
  * ours: Asterisk wrote whatever came before it on the same connection. Where neither comes, events
@@ -30,6 +31,7 @@ enum {
     LINGER_TICKS = 10,
     REPLACED_TICKS = 50,
     HANDSHAKE_TICKS = 10,
+    UNSUBSCRIBE_TIMEOUT_MS = 1000,
     /* Of a phase, whatever comes: where the other connection is to another Asterisk, events go on
      * coming over this one. */
     PHASE_TICKS_MAX = 300,
@@ -41,17 +43,19 @@ struct link_leaving {
     struct link_way way;
     struct ws *ws;
     struct link_command *commands;
+    struct rest_request *rest;
     struct pipeline_source source;
     lws_sorted_usec_list_t timer;
     uint64_t heard_wall_ns;
-    uint64_t
-        unsure_since_ns;    /* without ApplicationReplaced: events may be missing since; 0: none */
+    /* Without ApplicationReplaced, events may be missing since then; 0: none */
+    uint64_t unsure_since_ns;
     uint64_t answers_by_ms; /* monotonic: answers are not waited for longer */
     bool has_heard;         /* bytes came since the last tick */
     unsigned silent_ticks;  /* the last ones, without any */
     unsigned phase_ticks;   /* all of this phase */
     bool is_replaced;       /* ApplicationReplaced has come */
     bool has_lingered;      /* late events are not waited for any longer */
+    bool is_elsewhere;      /* the successor is connected to another address */
     bool is_closing;
 };
 
@@ -75,6 +79,7 @@ static void leaving_free(struct link_leaving *leaving)
 {
     struct link *link = leaving->link;
     lws_sul_cancel(&leaving->timer);
+    rest_cancel(&leaving->rest);
     ws_abandon(&leaving->ws);
     link_drop_commands(link, &leaving->commands);
     DL_DELETE(link->leaving, leaving);
@@ -94,6 +99,39 @@ static void tell_unproven(const struct link_leaving *leaving, const char *detail
     link_missed_since(leaving->link, is_older ? leaving->unsure_since_ns : leaving->heard_wall_ns);
 }
 
+static void on_unsubscribed(void *owner, const struct rest_answer *answer)
+{
+    struct link_leaving *leaving = owner;
+    leaving->rest = NULL;
+    if (answer->status != 200) {
+        log_debug("unsubscribe", "%s: no device-state unsubscription: status %d %s",
+                  leaving->link->label, answer->status,
+                  answer->error != NULL ? answer->error : "");
+    }
+    begin_phase(leaving);
+    ws_close(leaving->ws, WS_CODE_NORMAL);
+}
+
+/* Nobody has taken the application from this connection. */
+static bool has_application(const struct link_leaving *leaving)
+{
+    return leaving->is_elsewhere && !leaving->is_replaced;
+}
+
+/* Of another Asterisk, events came as long as this connection was there: what they told of is not
+ * the link's any more. And where it was the same under another address, the link lacks the device
+ * states now. Both are found out. */
+static void finish(struct link_leaving *leaving)
+{
+    struct link *link = leaving->link;
+    bool must_check = has_application(leaving);
+    leaving_free(leaving);
+    if (must_check) {
+        state_doubt(link->source.state);
+        link_subscribe_check(link);
+    }
+}
+
 static void leave(struct link_leaving *leaving)
 {
     if (leaving->is_closing) {
@@ -101,7 +139,11 @@ static void leave(struct link_leaving *leaving)
     }
     leaving->is_closing = true;
     begin_phase(leaving);
-    ws_close(leaving->ws, WS_CODE_NORMAL);
+    if (!has_application(leaving) || !leaving->way.hears_all ||
+        rest_send(&leaving->way.target, "DELETE", leaving->way.unsubscribe_path,
+                  UNSUBSCRIBE_TIMEOUT_MS, on_unsubscribed, leaving, &leaving->rest) != ARIZMQ_OK) {
+        ws_close(leaving->ws, WS_CODE_NORMAL);
+    }
 }
 
 static void leave_if_done(struct link_leaving *leaving)
@@ -119,7 +161,7 @@ static void give_up(struct link_leaving *leaving)
     if (!leaving->is_replaced) {
         tell_unproven(leaving, "its close was not answered");
     }
-    leaving_free(leaving);
+    finish(leaving);
 }
 
 /* Between two ticks the loop has read what there was, however late they are. */
@@ -132,7 +174,8 @@ static void on_tick(lws_sorted_usec_list_t *sul)
     unsigned wanted = leaving->is_closing    ? HANDSHAKE_TICKS
                       : leaving->is_replaced ? LINGER_TICKS
                                              : REPLACED_TICKS;
-    bool is_over = leaving->silent_ticks >= wanted || leaving->phase_ticks >= PHASE_TICKS_MAX;
+    bool is_over = leaving->rest == NULL && (leaving->silent_ticks >= wanted ||
+                                             leaving->phase_ticks >= PHASE_TICKS_MAX);
     if (is_over && leaving->is_closing) {
         give_up(leaving);
         return;
@@ -183,7 +226,7 @@ static void on_ended(void *owner, const struct ws_ended *how)
     } else {
         tell_unproven(leaving, how->detail);
     }
-    leaving_free(leaving);
+    finish(leaving);
 }
 
 static const struct ws_handler leaving_ws_handler = {
@@ -230,7 +273,8 @@ struct link_leaving *link_leaving_create(struct link *link)
     return leaving;
 }
 
-void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t unsure_since_ns)
+void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t unsure_since_ns,
+                        bool is_elsewhere)
 {
     struct link *link = self->link;
     self->way = link->way;
@@ -239,6 +283,7 @@ void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t un
     self->heard_wall_ns = link->heard_wall_ns;
     self->unsure_since_ns = unsure_since_ns;
     self->is_replaced = is_replaced;
+    self->is_elsewhere = is_elsewhere;
     self->answers_by_ms =
         clock_monotonic_ms() + link->environment->config->gateway.answer_timeout_ms;
     self->source = link->source;

@@ -198,6 +198,9 @@ void link_drop_commands(struct link *self, struct link_command **commands);
 /* The link is up: publishes the ArizmqGap of the time it was not, and sees to it that it hears all
  * it should. */
 void link_subscribe_start(struct link *self);
+
+/* Looks again whether it does, and what there is, if the link is up. */
+void link_subscribe_check(struct link *self);
 void link_subscribe_stop(struct link *self);
 
 /* --- link_close.c */
@@ -271,8 +274,10 @@ struct link_leaving *link_leaving_create(struct link *link);
 /* Takes the link's connection from it, together with its way and the commands sent over it.
  * `is_replaced`: ApplicationReplaced has come over it already. If it never comes, nothing tells
  * whether the application left it as late as it should have; where `unsure_since_ns` (wall clock)
- * is not 0, it may have left then. */
-void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t unsure_since_ns);
+ * is not 0, it may have left then. `is_elsewhere`: what takes over is connected to another address,
+ * where another Asterisk may be. */
+void link_leaving_begin(struct link_leaving *self, bool is_replaced, uint64_t unsure_since_ns,
+                        bool is_elsewhere);
 
 /* As many as there may be are leaving: none must be begun now. */
 bool link_leaving_is_full(const struct link *link);

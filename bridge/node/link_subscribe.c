@@ -158,6 +158,20 @@ void link_subscribe_start(struct link *self)
     }
 }
 
+void link_subscribe_check(struct link *self)
+{
+    bool is_under_way = self->rest != NULL;
+    if (self->state != LINK_UP || is_under_way) {
+        return;
+    }
+    if (self->way.hears_all) {
+        lws_sul_cancel(&self->recheck);
+        check(self);
+    } else {
+        start_reconcile(self);
+    }
+}
+
 void link_subscribe_stop(struct link *self)
 {
     reconcile_stop(self->reconcile);

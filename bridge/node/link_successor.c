@@ -10,6 +10,7 @@
  * have gone to it. Where it ends without an answer, ApplicationReplaced tells whether it had.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "arizmq/error.h"
 #include "node/link_private.h"
@@ -83,6 +84,12 @@ static struct link_successor *make_room_for_next(struct link *link)
     return next;
 }
 
+/* Whether two ways that are connected lead to different addresses. */
+static bool is_elsewhere(const struct link_way *a, const struct link_way *b)
+{
+    return a->target.port != b->target.port || strcmp(a->address, b->address) != 0;
+}
+
 /* The link lives by the successor's connection from now on. */
 static void on_dial_opened(void *owner, struct ws *ws)
 {
@@ -90,13 +97,18 @@ static void on_dial_opened(void *owner, struct ws *ws)
     struct link *link = successor->link;
     unsigned attempt = successor->attempt;
     uint64_t lost_since_ns = successor->has_lost ? successor->unsure_since_ns : 0;
+    bool goes_elsewhere = is_elsewhere(&link->way, &successor->way);
     link_quiet(link);
-    link_leaving_begin(successor->leaving, successor->has_taken, successor->unsure_since_ns);
+    link_leaving_begin(successor->leaving, successor->has_taken, successor->unsure_since_ns,
+                       goes_elsewhere);
     successor->leaving = NULL;
     link->way = successor->way;
     successor->way = (struct link_way){0};
     struct link_successor *next = make_room_for_next(link);
     metrics_add(METRIC_HANDOVERS, 1);
+    if (goes_elsewhere) {
+        state_doubt(link->source.state); /* another Asterisk may have other objects */
+    }
     link_set_up(link, ws, attempt, true);
     if (lost_since_ns != 0) {
         link_missed_since(link, lost_since_ns);
@@ -225,7 +237,7 @@ void link_successor_resume(struct link *self)
 
 void link_successor_leave(struct link *self)
 {
-    link_leaving_begin(self->successor->leaving, true, 0);
+    link_leaving_begin(self->successor->leaving, true, 0, false);
     self->successor->leaving = NULL;
 }
 

@@ -156,7 +156,7 @@ def bounded(fake):
     bridge.remove()
 
 
-KILLS = 24
+KILLS = int(os.environ.get("JOURNAL_KILLS", "24"))
 
 
 def kill(fake):

@@ -24,6 +24,14 @@ static size_t events_of_b(const char *prefix)
     return fake_count_events(stage.fake[1], prefix);
 }
 
+/* So many times more has what node b has been compared with its lists. */
+static void await_reconciled(unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        cr_assert_not_null(daemon_await_log(stage.daemon, "reconciled", " b/", FLOW_TIMEOUT_MS));
+    }
+}
+
 /* Node a, and node b at the second fake with the rest of its entry, in which so many apps stand. */
 static void open_with_b(const char *b, unsigned apps)
 {
@@ -32,9 +40,7 @@ static void open_with_b(const char *b, unsigned apps)
                 b);
     stage_await_up(&stage, "b");
     /* Its lists have been read for each application: no request but the test's own is under way. */
-    for (unsigned i = 0; i < apps; i++) {
-        cr_assert_not_null(daemon_await_log(stage.daemon, "reconciled", " b/", FLOW_TIMEOUT_MS));
-    }
+    await_reconciled(apps);
     cr_assert_eq(stage_ask(&stage, "GET", "asterisk/ping", "b", NULL), 200);
 }
 
@@ -173,6 +179,28 @@ Test(reload_links, another_address_is_another_asterisk)
     cr_assert_eq(fake_count_events(stage.fake[2], "rest POST channels/new"), 1);
     cr_assert_eq(fake_count_events(stage.fake[2], "rest POST channels/old/answer"), 1);
     cr_assert_not_null(fake_await_event(stage.fake[1], "closed ", FLOW_TIMEOUT_MS));
+    stage_close(&stage);
+}
+
+/* Nobody has taken the application of the Asterisk that is left: its device states are let go of
+ * before the connection is closed, as at a stop. */
+Test(reload_links, an_asterisk_that_is_left_for_another_is_left_in_good_order)
+{
+    stage_open(&stage, 3);
+    stage_start(&stage, STAGE_A STAGE_NODE "password: secret, apps: [x], subscribe_all: true" END,
+                stage.fake[0]->port, "b", stage.fake[1]->port);
+    stage_await_up(&stage, "b");
+    await_reconciled(1);
+    stage_reload(&stage, STAGE_A STAGE_NODE "password: secret, apps: [x], subscribe_all: true" END,
+                 stage.fake[0]->port, "b", stage.fake[2]->port);
+    STAGE_UNTIL(&stage, stage.handovers == 1);
+    await_reconciled(1); /* what is there is other than what was here */
+    STAGE_UNTIL(&stage, events_of_b("rest DELETE applications/x/subscription") == 1);
+    cr_assert_not_null(
+        fake_await_event(stage.fake[1], "closed id=1 app=x code=1000", FLOW_TIMEOUT_MS));
+    await_reconciled(1); /* until now events came from both */
+    fake_do(stage.fake[2], "stats");
+    cr_assert_eq(fake_count_events(stage.fake[2], "rest DELETE"), 0);
     stage_close(&stage);
 }
 
