@@ -13,21 +13,16 @@
 
 #include "arizmq/error.h"
 #include "base/clock.h"
-#include "event/elements.h"
-#include "keep/state_compare.h"
-#include "node/heard.h"
 #include "node/link_private.h"
+#include "node/reconcile_private.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
-#include "publish/own_event.h"
 
 enum {
     /* Events that Asterisk has sent before it answered a list may still be on their way. */
     SETTLE_MS = 500,
     PAUSE_MAX_MS = 300000,  /* between rounds that fail */
     ENTRIES_PER_TURN = 500, /* of the state, gone through in a turn */
-    ID_MAX = 1024,          /* of an object that is asked for */
-    STARTUP_TIME_SIZE = 64,
 };
 
 /* In the order in which they are read. */
@@ -42,31 +37,6 @@ enum { LISTS = sizeof lists / sizeof *lists };
 static const char *const places[OBJECT_KINDS] = {[OBJECT_PLAYBACK] = "playbacks",
                                                  [OBJECT_RECORDING] = "recordings/live",
                                                  [OBJECT_DEVICE] = "deviceStates"};
-
-/* As ARI names the member in which an object stands. */
-static const char *const members[OBJECT_KINDS] = {
-    [OBJECT_CHANNEL] = "channel",   [OBJECT_BRIDGE] = "bridge",
-    [OBJECT_PLAYBACK] = "playback", [OBJECT_RECORDING] = "recording",
-    [OBJECT_ENDPOINT] = "endpoint", [OBJECT_DEVICE] = "device_state"};
-
-struct reconcile {
-    struct link *link;
-    struct rest_request *rest;
-    lws_sorted_usec_list_t timer;         /* the next step, or the next round */
-    uint32_t pause_ms;                    /* before the next round, if this one fails */
-    char startup_time[STARTUP_TIME_SIZE]; /* of the process; "" before it is known */
-
-    /* Of this round */
-    bool is_restarted; /* it is another process than in the round before */
-    bool is_unsure;    /* about some object nothing could be found out */
-    struct heard heard;
-    unsigned list;
-    struct elements elements;
-    enum object_kind asked; /* kind and id of the object asked for */
-    char asked_id[ID_MAX];
-    size_t asked_length;
-    unsigned count[STATE_LOST + 1];
-};
 
 /* --- rounds */
 
@@ -135,54 +105,14 @@ static void fail_answer(struct reconcile *reconcile, const char *path,
     fail_round(reconcile, path, answer->status == 0 ? answer->error : detail);
 }
 
-/* --- telling */
-
-static void publish_difference(struct reconcile *reconcile,
-                               const struct state_difference *difference)
-{
-    static const struct {
-        const char *type;
-        const char *change; /* of what is found */
-        enum metric metric;
-    } words[] = {
-        [STATE_NEW] = {"ArizmqObjectFound", "new", METRIC_OBJECTS_FOUND},
-        [STATE_CHANGED] = {"ArizmqObjectFound", "changed", METRIC_OBJECTS_CHANGED},
-        [STATE_LOST] = {"ArizmqObjectLost", NULL, METRIC_OBJECTS_LOST},
-    };
-    const struct link *link = reconcile->link;
-    json_t *json = own_event_create(words[difference->what].type, link->application,
-                                    link->node_name, clock_wall_ns());
-    json_t *id = json_stringn(difference->id, difference->id_length);
-    json_object_set_new(json, "kind", json_string(object_kind_names[difference->kind]));
-    json_object_set_new(json, "id", id != NULL ? id : json_null());
-    if (difference->what == STATE_LOST) {
-        json_object_set_new(json, "reason",
-                            json_string(reconcile->is_restarted ? "restart" : "absent"));
-    } else {
-        json_object_set_new(json, "change", json_string(words[difference->what].change));
-    }
-    metrics_add(words[difference->what].metric, 1);
-    reconcile->count[difference->what]++;
-    pipeline_publish_object(link->environment->pipeline, &link->source, json,
-                            members[difference->kind], value_text(difference->value));
-}
+/* --- differences */
 
 static void finish_round(struct reconcile *reconcile)
 {
     struct link *link = reconcile->link;
     end_round(reconcile, !reconcile->is_unsure);
     bool is_complete = state_is_complete(link->source.state);
-    metrics_add(METRIC_RECONCILES, 1);
-    log_info("reconciled", "%s: %u new, %u changed, %u lost; %s", link->label,
-             reconcile->count[STATE_NEW], reconcile->count[STATE_CHANGED],
-             reconcile->count[STATE_LOST], is_complete ? "complete" : "not complete");
-    json_t *json = own_event_create("ArizmqNodeReconciled", link->application, link->node_name,
-                                    clock_wall_ns());
-    json_object_set_new(json, "found", json_integer(reconcile->count[STATE_NEW]));
-    json_object_set_new(json, "changed", json_integer(reconcile->count[STATE_CHANGED]));
-    json_object_set_new(json, "lost", json_integer(reconcile->count[STATE_LOST]));
-    json_object_set_new(json, "complete", json_boolean(is_complete));
-    pipeline_publish_own(link->environment->pipeline, link->node_name, json);
+    reconcile_tell_end(reconcile, is_complete);
     if (is_complete) { /* from then on it is looked whether it still is */
         reconcile->pause_ms = link->node->liveness_ms;
         round_in(reconcile, link->node->liveness_ms);
@@ -197,7 +127,7 @@ static void on_tell(lws_sorted_usec_list_t *sul)
     struct state_difference difference;
     switch (state_compare_next(reconcile->link->source.state, ENTRIES_PER_TURN, &difference)) {
     case STATE_COMPARE_DIFFERS:
-        publish_difference(reconcile, &difference);
+        reconcile_tell_difference(reconcile, &difference);
         state_difference_release(&difference);
         step_in(reconcile, on_tell, pace_us(reconcile));
         break;
@@ -242,8 +172,8 @@ static void ask_next(struct reconcile *reconcile)
 
 static void write_asked_path(const struct reconcile *reconcile, char *out, size_t size)
 {
-    char id[ID_MAX + 1];
-    char encoded[3 * ID_MAX + 1];
+    char id[RECONCILE_ID_MAX + 1];
+    char encoded[3 * RECONCILE_ID_MAX + 1];
     memcpy(id, reconcile->asked_id, reconcile->asked_length);
     id[reconcile->asked_length] = '\0';
     lws_urlencode(encoded, id, (int)sizeof encoded);
@@ -269,7 +199,7 @@ static void take_object(struct reconcile *reconcile, const struct rest_answer *a
 static void on_object(void *owner, const struct rest_answer *answer)
 {
     struct reconcile *reconcile = owner;
-    char path[4 * ID_MAX];
+    char path[4 * RECONCILE_ID_MAX];
     reconcile->rest = NULL;
     write_asked_path(reconcile, path, sizeof path);
     if (answer->status == 0) {
@@ -297,14 +227,14 @@ static void on_ask_next(lws_sorted_usec_list_t *sul)
         step_in(reconcile, on_tell, (lws_usec_t)SETTLE_MS * LWS_US_PER_MS);
         return;
     }
-    if (id.length > ID_MAX || memchr(id.bytes, '\0', id.length) != NULL) {
+    if (id.length > RECONCILE_ID_MAX || memchr(id.bytes, '\0', id.length) != NULL) {
         reconcile->is_unsure = true; /* no path can name it */
         ask_next(reconcile);
         return;
     }
     memcpy(reconcile->asked_id, id.bytes, id.length);
     reconcile->asked_length = id.length;
-    char path[4 * ID_MAX];
+    char path[4 * RECONCILE_ID_MAX];
     write_asked_path(reconcile, path, sizeof path);
     ask(reconcile, path, NULL, on_object);
 }
@@ -372,26 +302,6 @@ static void on_application(void *owner, const struct rest_answer *answer)
     }
 }
 
-/* Another process than the one known before is said to be one. */
-static void take_startup_time(struct reconcile *reconcile, const char *text)
-{
-    struct link *link = reconcile->link;
-    if (reconcile->startup_time[0] != '\0' && strcmp(reconcile->startup_time, text) != 0) {
-        reconcile->is_restarted = true;
-        metrics_add(METRIC_NODES_RESTARTED, 1);
-        log_warning("node_restarted",
-                    "%s: Asterisk was started at %s; it was another one before, "
-                    "started at %s",
-                    link->label, text, reconcile->startup_time);
-        json_t *json = own_event_create("ArizmqNodeRestarted", link->application, link->node_name,
-                                        clock_wall_ns());
-        json_object_set_new(json, "startup_time", json_string(text));
-        json_object_set_new(json, "previous", json_string(reconcile->startup_time));
-        pipeline_publish_own(link->environment->pipeline, link->node_name, json);
-    }
-    snprintf(reconcile->startup_time, sizeof reconcile->startup_time, "%s", text);
-}
-
 static void on_info(void *owner, const struct rest_answer *answer)
 {
     struct reconcile *reconcile = owner;
@@ -405,9 +315,9 @@ static void on_info(void *owner, const struct rest_answer *answer)
     json_t *info = json_loadb(answer->body, answer->length, 0, NULL);
     const char *text =
         json_string_value(json_object_get(json_object_get(info, "status"), "startup_time"));
-    bool is_fine = text != NULL && strlen(text) < STARTUP_TIME_SIZE;
+    bool is_fine = text != NULL && strlen(text) < RECONCILE_STARTUP_TIME_SIZE;
     if (is_fine) {
-        take_startup_time(reconcile, text);
+        reconcile_take_startup_time(reconcile, text);
     }
     json_decref(info);
     if (!is_fine) {

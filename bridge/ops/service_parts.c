@@ -3,7 +3,6 @@
  * What the running daemon is put together from, in the order in which each finds what it needs; and
  * what becomes of it when the configuration has been read again, or another bridge takes over.
  */
-#include <signal.h>
 #include <stdio.h>
 
 #include <czmq.h>
