@@ -396,6 +396,39 @@ def moved(fake):
     bridge.remove()
 
 
+def takeover(fake):
+    """A bridge takes over from one with the same journal: it waits for it, and then has both runs.
+    A second time, so that the one that has waited is waited for."""
+    bridges = [Bridge(fake)]
+    bridges[0].start()
+    runs = []
+    for _ in range(2):
+        old = bridges[-1]
+        fake.do("flood 1000000 2000 ivr")
+        wait_until("it is under way", lambda: old.client.info()["seq"] > 1000)
+        new = Bridge(fake, directory=bridges[0].directory)
+        new.launch("--takeover", old.endpoints["gateway"])
+        new.join()
+        status = old.await_end()
+        check(status == 0, (status, old.log()[-3000:]))
+        runs.append((old.recorder, max(old.recorder.messages["events"])))
+        wait_until("the new one stores", lambda: new.client.stored() > 1000)
+        fake.do("flood-stop")
+        last = await_quiet(new)
+        await_stored(new, last)
+        found, holes, _ = new.client.pages()
+        check(holes == [], holes)
+        expect_same(found, new.recorder.messages["events"], 1, last, "the new one")
+        bridges.append(new)
+    for recorder, last in runs:
+        found, holes, header = bridges[-1].client.pages(epoch=recorder.epoch)
+        check(holes == [] and header["complete"] and header["newest"] == last, header)
+        expect_same(found, recorder.messages["events"], 1, last, "the old one")
+    bridges[-1].stop()
+    for bridge in bridges:
+        bridge.remove()
+
+
 def expect_refused(bridge, *texts):
     bridge.launch()
     status = bridge.process.wait(PATIENCE_S)
@@ -441,7 +474,7 @@ def refused(fake):
 
 
 SCENARIOS = {"restart": restart, "bounded": bounded, "kill": kill, "tmpfs": tmpfs, "slow": slow,
-             "stuck": stuck, "moved": moved, "refused": refused,
+             "stuck": stuck, "moved": moved, "refused": refused, "takeover": takeover,
              **{name: lambda fake, name=name: fault(fake, name) for name in FAULTS}}
 
 

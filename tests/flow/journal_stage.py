@@ -73,6 +73,7 @@ class Recorder:
         self.epoch = None
         self.last_seq = 0  # of a heartbeat
         self.joined = set()  # views in which there was one
+        self.is_reconciled = False
         self.is_over = False
         self.sockets = {}
         self.poller = zmq.Poller()
@@ -103,6 +104,8 @@ class Recorder:
             self.last_seq = seq
             self.joined.add(view)
             return
+        if frames[0].startswith(b"ArizmqNodeReconciled/"):
+            self.is_reconciled = True
         self.messages[view].setdefault(seq, []).append(tuple(frames))
         self.counts[view] += 1
 
@@ -138,25 +141,29 @@ journal: {{path: "{self.database}", {journal}}}
         self.fake = fake
         self.process = self.recorder = self.client = None
 
-    def launch(self):
+    def launch(self, *arguments):
         """Starts it and waits for nothing."""
         environment = {**os.environ, **(self.disk.environment() if self.disk else {})}
         with open(self.log_path, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen([BUILD / "arizmqd", "-c", self.config], stderr=log,
-                                            env=environment, preexec_fn=fleet.die_with_parent)
+            self.process = subprocess.Popen([BUILD / "arizmqd", "-c", self.config, *arguments],
+                                            stderr=log, env=environment, preexec_fn=fleet.die_with_parent)
 
     def start(self):
         """Starts it; the subscriber is there before the node is, and gets all from seq 1 on."""
         self.fake.do("stop-listening")
         self.launch()
+        self.join()
+        self.fake.do("listen")
+        wait_until("the node's lists are read", lambda: self.recorder.is_reconciled)
+
+    def join(self):
+        """Has a subscriber and a client from now on."""
         wait_until(self.log, lambda: "gateway_bound" in self.log() or
                    self.process.poll() is not None)
         check(self.process.poll() is None, self.log())
         self.recorder = Recorder(self.endpoints)
         self.client = Client(self.endpoints["gateway"])
         wait_until("a heartbeat in both views", lambda: len(self.recorder.joined) == len(VIEWS))
-        self.fake.do("listen")
-        wait_until("the node is connected", lambda: self.recorder.has(1))
 
     def log(self):
         return self.log_path.read_text(encoding="utf-8")
@@ -167,6 +174,10 @@ journal: {{path: "{self.database}", {journal}}}
     def end(self, signal_number=signal.SIGTERM):
         """Ends it and returns its status."""
         self.process.send_signal(signal_number)
+        return self.await_end()
+
+    def await_end(self):
+        """Returns the status with which it ends by itself."""
         status = self.process.wait(PATIENCE_S)
         self.recorder.end()
         self.client.close()
