@@ -168,7 +168,7 @@ def scenario_trimmed(stage):
 
 
 def scenario_taken_over(stage):
-    """The bridge is taken over twenty times by another process, in turn at two places to which the
+    """The bridge is taken over again and again by another process, in turn at two places to which the
     subscribers are connected from the start. Nothing may be missing, nowhere."""
     usage = subprocess.run([BUILD / "arizmqd", "--help"], stdout=subprocess.PIPE, text=True,
                            check=True).stdout
@@ -176,6 +176,7 @@ def scenario_taken_over(stage):
         print("skipped: this arizmqd cannot take over")
         sys.exit(77)
     takeovers = 20 if EVENTS >= 1000000 else 4
+    endless = 10 ** 8
     history = "history: {max_bytes: 67108864}\n"
     old, new = stage.place(name="a", history=history), stage.place(name="b", history=history)
     old.start()
@@ -184,7 +185,7 @@ def scenario_taken_over(stage):
     Recorder(stage, "all", "").wait_joined()
     Recorder(stage, "calls", "Stasis", "BridgeCreated/ivr/", repairs=True).wait_joined()
     Recorder(stage, "channels", "channel/", view="objects", repairs=True).wait_joined()
-    stage.flood(EVENTS, min(RATE, 10000), "late=20")
+    stage.flood(endless, min(RATE, 10000), "late=20")
     for _ in range(takeovers):
         new.start("--takeover", old.gateway, "--takeover-wait", "500")
         status = old.process.wait(fleet.PATIENCE_S)
@@ -192,8 +193,7 @@ def scenario_taken_over(stage):
         stage.forget_client(old)
         stage.wait_up(new)
         old, new = new, old
-    expect(stage.is_flooding(), "it was taken over while the flood went on")
-    rest = EVENTS - stage.flooded()
+    rest = max(EVENTS - stage.flooded(), 1000)
     stage.fake.do("flood-stop")
     stage.wait_flooded()
     stage.flood(rest, RATE)
