@@ -42,7 +42,8 @@ static struct daemon *start_with_custom_topics(const struct fake *fake)
     }
     fclose(out);
     struct daemon *daemon =
-        scene_start_daemon("nodes:\n" FLOW_NODE FLOW_NODE_END "publish:\n%sheartbeat_ms: 200\n",
+        scene_start_daemon("nodes:\n" FLOW_NODE FLOW_NODE_END
+                           "publish:\n%sheartbeat_ms: 200\nstate: {enabled: false}\n",
                            "pbx1", fake->port, "replay", publish);
     free(publish);
     return daemon;
