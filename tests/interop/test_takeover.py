@@ -158,7 +158,7 @@ class Commands(TakeoverTest):
     def test_over_http(self):
         bridge, (fake,), client = self.up(more=self.MORE)
         fake.do("rest-stall channels")
-        client.send("GET", "channels", request_id="slow")
+        client.send("GET", "channels", request_id="slow", timeout_ms=60000)
         wait_until("it was sent", lambda: bridge.nodes(self.client(bridge))[0]["under_way"] == 1)
         self.take_over(bridge)
         wait_until("the old one waits for it", lambda: "stopping:" in bridge.log.read_text())
@@ -170,7 +170,7 @@ class Commands(TakeoverTest):
         node = "    rest: websocket\n"
         bridge, (fake,), client = self.up(node=node, more=self.MORE)
         fake.do("rest-delay 3000")
-        client.send("GET", "asterisk/ping", request_id="slow")
+        client.send("GET", "asterisk/ping", request_id="slow", timeout_ms=60000)
         wait_until("it was sent", lambda: bridge.nodes(self.client(bridge))[0]["under_way"] == 1)
         self.take_over(bridge)
         self.expect_answer(bridge, client)
