@@ -33,21 +33,25 @@ static bool event_string(struct event *event, const struct span *value, struct s
     return true;
 }
 
-/* The value at the end of a rule's path; NULL where the event does not have it. *holder becomes the
- * object of which it is a member, where that is not the event. `nested` is room for scanning the
- * objects on the way. */
-static const struct span *event_follow(const struct scan *outermost, const struct object_rule *rule,
-                                       struct scan *nested, struct span *holder)
+/* The value at the end of a rule's path; false where the event does not have it. *holder becomes
+ * the object of which it is a member, where that is not the event. Ids come first in ARI's objects,
+ * so hardly more is read of these than that. */
+static bool event_follow(const struct scan *outermost, const struct object_rule *rule,
+                         struct span *holder, struct span *value)
 {
-    const struct span *value = scan_find(outermost, rule->path[0].name, rule->path[0].length);
-    for (unsigned i = 1; i < rule->depth && value != NULL; i++) {
-        *holder = *value;
-        if (scan_object(holder->bytes, holder->length, nested) != ARIZMQ_OK) {
-            return NULL;
-        }
-        value = scan_find(nested, rule->path[i].name, rule->path[i].length);
+    const struct span *member = scan_find(outermost, rule->path[0].name, rule->path[0].length);
+    if (member == NULL) {
+        return false;
     }
-    return value;
+    *value = *member;
+    for (unsigned i = 1; i < rule->depth; i++) {
+        *holder = *value;
+        if (scan_member(holder->bytes, holder->length, rule->path[i].name, rule->path[i].length,
+                        value) != ARIZMQ_OK) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* "channel:1690.12" names kind and id. */
@@ -71,21 +75,22 @@ static bool event_read_uri(struct span uri, struct event_object *out)
 
 static bool event_read_endpoint(struct event *event, struct span value, struct event_object *out)
 {
-    struct scan endpoint;
+    struct span technology;
+    struct span resource;
     out->parts = 2;
     out->value = value;
-    return scan_object(value.bytes, value.length, &endpoint) == ARIZMQ_OK &&
-           event_string(event, scan_find(&endpoint, "technology", 10), &out->part[0]) &&
-           event_string(event, scan_find(&endpoint, "resource", 8), &out->part[1]);
+    return scan_member(value.bytes, value.length, "technology", 10, &technology) == ARIZMQ_OK &&
+           event_string(event, &technology, &out->part[0]) &&
+           scan_member(value.bytes, value.length, "resource", 8, &resource) == ARIZMQ_OK &&
+           event_string(event, &resource, &out->part[1]);
 }
 
 static bool event_read_object(struct event *event, const struct scan *outermost,
                               const struct object_rule *rule, struct event_object *out)
 {
-    struct scan nested;
     struct span holder = {"", 0};
-    const struct span *value = event_follow(outermost, rule, &nested, &holder);
-    if (value == NULL) {
+    struct span value;
+    if (!event_follow(outermost, rule, &holder, &value)) {
         return false;
     }
     if (rule->form != OBJECT_FORM_URI) {
@@ -97,13 +102,13 @@ static bool event_read_object(struct event *event, const struct scan *outermost,
     out->value = rule->is_whole ? holder : (struct span){"", 0};
     switch ((enum object_form)rule->form) {
     case OBJECT_FORM_STRING:
-        return event_string(event, value, &out->part[0]) && out->part[0].length > 0;
+        return event_string(event, &value, &out->part[0]) && out->part[0].length > 0;
     case OBJECT_FORM_URI: {
         struct span uri;
-        return event_string(event, value, &uri) && event_read_uri(uri, out);
+        return event_string(event, &value, &uri) && event_read_uri(uri, out);
     }
     case OBJECT_FORM_ENDPOINT:
-        return event_read_endpoint(event, *value, out);
+        return event_read_endpoint(event, value, out);
     }
     return false;
 }

@@ -14,6 +14,13 @@
 #include "arizmq/error.h"
 #include "event/scan_block.h"
 
+/* The one member that is looked for. */
+struct wanted {
+    const char *key;
+    size_t key_length;
+    struct span *value;
+};
+
 /* What the outermost object's grammar allows next. */
 enum expect {
     EXPECT_OPEN,  /* the first { */
@@ -24,6 +31,8 @@ enum expect {
 struct walk {
     const char *text;
     struct scan *out;
+    const struct wanted *wanted; /* NULL: all members are */
+    bool is_found;               /* the wanted one */
     enum expect expect;
     unsigned depth;
     size_t begin; /* where the key or value in progress may begin */
@@ -213,7 +222,12 @@ static inline bool end_value(struct walk *walk, size_t at, const size_t quotes[2
     if (walk->expect != EXPECT_COMMA || !is_value(walk->text, value, quotes)) {
         return false;
     }
-    remember(walk->out, walk->key, value);
+    if (walk->wanted == NULL) {
+        remember(walk->out, walk->key, value);
+    } else if (key_is(walk->key, walk->wanted->key, walk->wanted->key_length)) {
+        *walk->wanted->value = value;
+        walk->is_found = true;
+    }
     walk->expect = EXPECT_COLON;
     walk->begin = at + 1;
     return true;
@@ -226,7 +240,7 @@ static bool end_object(struct walk *walk, size_t at, const size_t quotes[2])
         return false;
     }
     if (walk->expect == EXPECT_COLON) { /* right only in {} */
-        return walk->out->count == 0 && trimmed(walk->text, walk->begin, at).length == 0;
+        return walk->key.bytes == NULL && trimmed(walk->text, walk->begin, at).length == 0;
     }
     return end_value(walk, at, quotes);
 }
@@ -296,12 +310,12 @@ static inline void take_quotes(size_t quotes[2], size_t offset, uint64_t bits)
     quotes[0] = offset + last;
 }
 
-enum step { STEP_ON, STEP_END, STEP_INVALID };
+enum step { STEP_ON, STEP_FOUND, STEP_END, STEP_INVALID };
 
 /* Goes through the brackets of one block and, at the outermost level, its separators. All masks
  * are outside strings. *end is set where the object ends. */
-static inline enum step walk_block(struct walk *walk, size_t offset, const struct block *block,
-                                   size_t *end)
+static inline __attribute__((always_inline)) enum step
+walk_block(struct walk *walk, size_t offset, const struct block *block, size_t *end)
 {
     uint64_t brackets = block->open | block->close;
     uint64_t pending = walk->depth == 1 ? brackets | block->separator : brackets;
@@ -324,7 +338,9 @@ static inline enum step walk_block(struct walk *walk, size_t offset, const struc
         } else if ((bit & block->close) != 0) {
             if (walk->depth <= 1) {
                 *end = at + 1;
-                return walk->depth == 1 && end_object(walk, at, quotes) ? STEP_END : STEP_INVALID;
+                return walk->depth != 1 || !end_object(walk, at, quotes) ? STEP_INVALID
+                       : walk->wanted != NULL && walk->is_found          ? STEP_FOUND
+                                                                         : STEP_END;
             }
             walk->depth--;
         } else {
@@ -333,23 +349,29 @@ static inline enum step walk_block(struct walk *walk, size_t offset, const struc
         if (!valid) {
             return STEP_INVALID;
         }
+        if (walk->wanted != NULL && walk->is_found) {
+            return STEP_FOUND;
+        }
         pending = (walk->depth == 1 ? brackets | block->separator : brackets) & above;
     }
     take_quotes(walk->quotes, offset, block->quote);
     return STEP_ON;
 }
 
-/* The scan with either way to classify a block; inlined into both. */
+/* The scan with either way to classify a block, for all members into `out`, or for one; inlined
+ * into each. */
 static inline __attribute__((always_inline)) int
-scan_with(const char *text, size_t length, struct scan *out,
+scan_with(const char *text, size_t length, struct scan *out, const struct wanted *wanted,
           void (*classify)(const char *text, struct block *out))
 {
-    struct walk walk = {.text = text, .out = out, .expect = EXPECT_OPEN};
+    struct walk walk = {.text = text, .out = out, .wanted = wanted, .expect = EXPECT_OPEN};
     uint64_t inside = 0; /* all ones while a string goes on from block to block */
     uint64_t carry = 0;
-    out->count = 0;
-    out->dropped = 0;
-    out->has_escapes = false;
+    if (wanted == NULL) {
+        out->count = 0;
+        out->dropped = 0;
+        out->has_escapes = false;
+    }
     for (size_t offset = 0; offset < length; offset += BLOCK_BYTES) {
         struct block block;
         classify(text + offset, &block);
@@ -358,7 +380,9 @@ scan_with(const char *text, size_t length, struct scan *out,
         block.quote &= valid;
         if (((block.backslash & valid) | carry) != 0) {
             block.quote &= ~escaped_bits(block.backslash & valid, &carry);
-            out->has_escapes = true;
+            if (wanted == NULL) {
+                out->has_escapes = true;
+            }
         }
         uint64_t in_string = prefix_parity(block.quote) ^ inside;
         inside = (uint64_t)((int64_t)in_string >> 63);
@@ -371,8 +395,12 @@ scan_with(const char *text, size_t length, struct scan *out,
         if (step == STEP_INVALID) {
             return ARIZMQ_EINVALID;
         }
+        if (step == STEP_FOUND) {
+            return ARIZMQ_OK;
+        }
         if (step == STEP_END) {
-            return trimmed(text, end, length).length == 0 ? ARIZMQ_OK : ARIZMQ_EINVALID;
+            bool is_whole = wanted == NULL && trimmed(text, end, length).length == 0;
+            return is_whole ? ARIZMQ_OK : ARIZMQ_EINVALID;
         }
     }
     return ARIZMQ_EINVALID; /* it never ended */
@@ -380,12 +408,19 @@ scan_with(const char *text, size_t length, struct scan *out,
 
 int scan_object(const char *text, size_t length, struct scan *out)
 {
-    return scan_with(text, length, out, block_classify);
+    return scan_with(text, length, out, NULL, block_classify);
 }
 
 int scan_object_portable(const char *text, size_t length, struct scan *out)
 {
-    return scan_with(text, length, out, block_classify_portable);
+    return scan_with(text, length, out, NULL, block_classify_portable);
+}
+
+int scan_member(const char *text, size_t length, const char *key, size_t key_length,
+                struct span *out)
+{
+    const struct wanted wanted = {key, key_length, out};
+    return scan_with(text, length, NULL, &wanted, block_classify);
 }
 
 const struct span *scan_find(const struct scan *scan, const char *key, size_t key_length)

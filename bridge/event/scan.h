@@ -48,6 +48,13 @@ int scan_object(const char *text, size_t length, struct scan *out);
 /* The same without vector instructions: for machines that lack them, and to be compared with. */
 int scan_object_portable(const char *text, size_t length, struct scan *out);
 
+/* The value of the first member with this key of the object text[0..length), without looking at
+ * what comes behind it; for objects that were skipped as part of another. Keys written with escapes
+ * are understood. Returns ARIZMQ_OK; or ARIZMQ_EINVALID where there is none, or what comes before
+ * it is no beginning of a JSON object. */
+int scan_member(const char *text, size_t length, const char *key, size_t key_length,
+                struct span *out);
+
 /* The value of the last member with this key, as JSON parsers understand a repeated key; NULL
  * where there is none. Keys written with escapes are understood. */
 const struct span *scan_find(const struct scan *scan, const char *key, size_t key_length);
