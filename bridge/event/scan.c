@@ -280,18 +280,6 @@ static uint64_t escaped_bits(uint64_t backslash, uint64_t *carry)
     return escaped;
 }
 
-/* Bit i becomes the parity of bits 0 to i: ones from each opening quote up to its closing one. */
-static inline uint64_t prefix_parity(uint64_t bits)
-{
-    bits ^= bits << 1;
-    bits ^= bits << 2;
-    bits ^= bits << 4;
-    bits ^= bits << 8;
-    bits ^= bits << 16;
-    bits ^= bits << 32;
-    return bits;
-}
-
 static inline size_t highest_bit(uint64_t bits)
 {
     return 63 - (size_t)__builtin_clzll(bits);
@@ -362,7 +350,7 @@ walk_block(struct walk *walk, size_t offset, const struct block *block, size_t *
  * into each. */
 static inline __attribute__((always_inline)) int
 scan_with(const char *text, size_t length, struct scan *out, const struct wanted *wanted,
-          void (*classify)(const char *text, struct block *out))
+          void (*classify)(const char *text, struct block *out), uint64_t (*parity)(uint64_t bits))
 {
     struct walk walk = {.text = text, .out = out, .wanted = wanted, .expect = EXPECT_OPEN};
     uint64_t inside = 0; /* all ones while a string goes on from block to block */
@@ -384,7 +372,7 @@ scan_with(const char *text, size_t length, struct scan *out, const struct wanted
                 out->has_escapes = true;
             }
         }
-        uint64_t in_string = prefix_parity(block.quote) ^ inside;
+        uint64_t in_string = parity(block.quote) ^ inside;
         inside = (uint64_t)((int64_t)in_string >> 63);
         uint64_t outside = ~in_string & valid;
         block.open &= outside;
@@ -406,21 +394,62 @@ scan_with(const char *text, size_t length, struct scan *out, const struct wanted
     return ARIZMQ_EINVALID; /* it never ended */
 }
 
-int scan_object(const char *text, size_t length, struct scan *out)
-{
-    return scan_with(text, length, out, NULL, block_classify);
-}
-
 int scan_object_portable(const char *text, size_t length, struct scan *out)
 {
-    return scan_with(text, length, out, NULL, block_classify_portable);
+    return scan_with(text, length, out, NULL, block_classify_portable, block_parity_portable);
+}
+
+static int scan_object_plain(const char *text, size_t length, struct scan *out)
+{
+    return scan_with(text, length, out, NULL, block_classify, block_parity_portable);
+}
+
+static int scan_member_plain(const char *text, size_t length, const struct wanted *wanted)
+{
+    return scan_with(text, length, NULL, wanted, block_classify, block_parity_portable);
+}
+
+#ifdef BLOCK_AVX2
+static BLOCK_AVX2 int scan_object_avx2(const char *text, size_t length, struct scan *out)
+{
+    return scan_with(text, length, out, NULL, block_classify_avx2, block_parity_avx2);
+}
+
+static BLOCK_AVX2 int scan_member_avx2(const char *text, size_t length, const struct wanted *wanted)
+{
+    return scan_with(text, length, NULL, wanted, block_classify_avx2, block_parity_avx2);
+}
+#endif
+
+/* What the machine can do best; chosen before main(), so that no thread has to ask. */
+static int (*scan_object_best)(const char *, size_t, struct scan *) = scan_object_plain;
+static int (*scan_member_best)(const char *, size_t, const struct wanted *) = scan_member_plain;
+
+#ifdef BLOCK_AVX2
+__attribute__((constructor)) static void scan_choose(void)
+{
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("pclmul")) {
+        scan_object_best = scan_object_avx2;
+        scan_member_best = scan_member_avx2;
+    }
+}
+#endif
+
+int scan_object(const char *text, size_t length, struct scan *out)
+{
+    return scan_object_best(text, length, out);
+}
+
+int scan_object_baseline(const char *text, size_t length, struct scan *out)
+{
+    return scan_object_plain(text, length, out);
 }
 
 int scan_member(const char *text, size_t length, const char *key, size_t key_length,
                 struct span *out)
 {
-    const struct wanted wanted = {key, key_length, out};
-    return scan_with(text, length, NULL, &wanted, block_classify);
+    return scan_member_best(text, length, &(struct wanted){key, key_length, out});
 }
 
 const struct span *scan_find(const struct scan *scan, const char *key, size_t key_length)

@@ -45,7 +45,9 @@ struct scan {
  * then `out` holds nothing of use. */
 int scan_object(const char *text, size_t length, struct scan *out);
 
-/* The same without vector instructions: for machines that lack them, and to be compared with. */
+/* The same with nothing but what every machine of this kind has, and without vector instructions:
+ * for machines that lack them, and to be compared with. */
+int scan_object_baseline(const char *text, size_t length, struct scan *out);
 int scan_object_portable(const char *text, size_t length, struct scan *out);
 
 /* The value of the first member with this key of the object text[0..length), without looking at
