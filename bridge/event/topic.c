@@ -140,19 +140,64 @@ static void encode_parts(struct encoder *encoder, const struct span *part, unsig
     }
 }
 
+static const uint64_t each_byte = 0x0101010101010101U; /* times a byte: that byte eight times */
+
+/* The high bit of some byte is set where a byte of `word` is zero, and only there. */
+static inline uint64_t zero_bytes(uint64_t word)
+{
+    return (word - each_byte) & ~word & each_byte * 0x80;
+}
+
+/* Not zero where a byte of `word` is not plain. */
+static inline uint64_t odd_bytes(uint64_t word)
+{
+    uint64_t control = (word - each_byte * 0x20) & ~word;
+    uint64_t wide = (word + each_byte) | word; /* 0x7f and above */
+    return ((control | wide) & each_byte * 0x80) | zero_bytes(word ^ each_byte * '/') |
+           zero_bytes(word ^ each_byte * '%');
+}
+
+static inline uint64_t copy_word(const char *from, char *to)
+{
+    uint64_t word = 0;
+    memcpy(&word, from, sizeof word);
+    memcpy(to, &word, sizeof word);
+    return odd_bytes(word);
+}
+
+/* The same for 4 to 7 bytes, which two halves of a word overlap in. */
+static inline uint64_t copy_halves(const char *from, char *to, size_t length)
+{
+    uint32_t halves[2];
+    memcpy(&halves[0], from, sizeof halves[0]);
+    memcpy(&halves[1], from + length - sizeof halves[1], sizeof halves[1]);
+    memcpy(to, &halves[0], sizeof halves[0]);
+    memcpy(to + length - sizeof halves[1], &halves[1], sizeof halves[1]);
+    return odd_bytes(halves[0] | (uint64_t)halves[1] << 32);
+}
+
 /* The usual token: short and of plain bytes. Returns its length, or 0 where it is not usual. */
 static size_t copy_plain(struct span text, char *out, size_t room)
 {
+    enum { WORD = sizeof(uint64_t) };
     if (text.length > room) {
         return 0;
     }
-    for (size_t i = 0; i < text.length; i++) {
-        if (!is_plain((unsigned char)text.bytes[i])) {
-            return 0;
+    uint64_t odd = 0;
+    if (text.length >= WORD / 2 && text.length < WORD) {
+        odd = copy_halves(text.bytes, out, text.length);
+    } else if (text.length < WORD) {
+        for (size_t i = 0; i < text.length; i++) {
+            odd |= !is_plain((unsigned char)text.bytes[i]);
+            out[i] = text.bytes[i];
         }
-        out[i] = text.bytes[i];
+    } else {
+        for (size_t at = 0; at + WORD <= text.length; at += WORD) {
+            odd |= copy_word(text.bytes + at, out + at);
+        }
+        odd |= copy_word(text.bytes + text.length - WORD, out + text.length - WORD);
     }
-    return text.length;
+    return odd == 0 ? text.length : 0;
 }
 
 /* Writes one token without its '/'. Returns its length, at most `room`. */
