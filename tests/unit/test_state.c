@@ -315,7 +315,9 @@ Test(state, a_value_that_fits_where_the_old_one_was_costs_no_allocation)
 
 Test(state, a_link_is_shared_by_those_who_have_it_open)
 {
+    cr_assert_not(state_is_shared(all));
     struct state_link *again = state_open(state, "pbx1", "all", true);
+    cr_assert(state_is_shared(all));
     cr_assert_eq(again, all);
     send(all, "ChannelCreated", "channel", "1", 1);
     state_close(&all);
