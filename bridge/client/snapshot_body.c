@@ -36,7 +36,7 @@ struct snapshot_body {
     uint64_t epoch;
     uint64_t seq;
     struct span links;
-    struct span ended; /* length 0: it has none */
+    struct span ended;           /* length 0: it has none */
     struct span elements[LISTS]; /* what stands between the brackets and is yet to be read */
     bool is_within[LISTS];       /* an element of it was read */
     unsigned list;

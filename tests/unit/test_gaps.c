@@ -418,7 +418,8 @@ Test(gaps, heartbeat_shows_loss_at_the_tail_of_first_tokens)
     arizmq_gaps_destroy(&gaps);
 }
 
-/* As in the view objects: the second message of an event is missing, and has the seq of the first. */
+/* As in the view objects: the second message of an event is missing, and has the seq of the first.
+ */
 Test(gaps, what_is_missing_may_have_the_seq_that_is_told)
 {
     struct view view = {.epoch = 7};

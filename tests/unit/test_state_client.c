@@ -164,13 +164,12 @@ Test(state_client, who_was_removed_has_nothing)
          "{\"type\":\"BridgeCreated\",\"application\":\"other\",\"bridge\":{\"id\":\"o\"}}");
     fold(state, 4, 100,
          "{\"type\":\"BridgeDestroyed\",\"application\":\"ivr\",\"bridge\":{\"id\":\"b\"}}");
-    fold(state, 5, 101,
-         OWN("ArizmqNodeDisconnected", "ivr", ",\"reason\":\"connection_lost\""));
+    fold(state, 5, 101, OWN("ArizmqNodeDisconnected", "ivr", ",\"reason\":\"connection_lost\""));
     fold(state, 6, 101, OWN("ArizmqNodeDisconnected", "ivr", ",\"detail\":\"removed\""));
     expect(state, "channel", "1.1", "{\"id\":\"1.1\",\"state\":\"Up\"}");
     fold(state, 8, 101, removed);
     expect(state, "channel", "1.1", NULL);
-    cr_assert_eq(arizmq_state_count(state, NULL), 1); /* the other application's */
+    cr_assert_eq(arizmq_state_count(state, NULL), 1);         /* the other application's */
     fold(state, 7, 101, CHANNEL("ChannelStateChange", "Up")); /* repaired, from before */
     expect(state, "channel", "1.1", NULL);
     /* It is in the configuration again: what had ended before is not late. */
