@@ -136,9 +136,11 @@ static int next_object(struct join *self, struct arizmq_message *out)
     struct arizmq_message message = make_message(self, ARIZMQ_MESSAGE_OBJECT);
     int rc = snapshot_body_next(self->body, &message.object);
     if (rc == ARIZMQ_ENOTFOUND) {
-        snapshot_body_destroy(&self->body);
+        struct span ended = snapshot_body_ended(self->body);
         self->stage = JOIN_ENDED;
         message = make_message(self, ARIZMQ_MESSAGE_SNAPSHOT_END);
+        message.event = ended.bytes;
+        message.event_length = ended.length;
         rc = ARIZMQ_OK;
     }
     if (rc != ARIZMQ_OK) {
@@ -172,6 +174,7 @@ int join_step(struct join *self, uint64_t now_ms, struct arizmq_message *out)
     case JOIN_OBJECTS:
         return next_object(self, out);
     default:
+        snapshot_body_destroy(&self->body); /* the last message pointed into it */
         return ARIZMQ_ECLOSED;
     }
 }

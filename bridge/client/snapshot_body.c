@@ -36,6 +36,7 @@ struct snapshot_body {
     uint64_t epoch;
     uint64_t seq;
     struct span links;
+    struct span ended;           /* length 0: it has none */
     struct span elements[LISTS]; /* what stands between the brackets and is yet to be read */
     bool is_within[LISTS];       /* an element of it was read */
     unsigned list;
@@ -77,6 +78,11 @@ static int read_outermost(struct snapshot_body *self, size_t length)
         return ARIZMQ_EPROTOCOL;
     }
     self->links = *links;
+    const struct span *ended = scan_find(&scan, "ended", 5);
+    if (ended != NULL && !span_list(ended, &ignored)) {
+        return ARIZMQ_EPROTOCOL;
+    }
+    self->ended = ended != NULL ? *ended : (struct span){"", 0};
     for (unsigned i = 0; i < LISTS; i++) {
         const struct span *list = scan_find(&scan, lists[i].name, strlen(lists[i].name));
         if (list != NULL && !span_list(list, &self->elements[i])) {
@@ -140,6 +146,11 @@ uint64_t snapshot_body_seq(const struct snapshot_body *self)
 struct span snapshot_body_links(const struct snapshot_body *self)
 {
     return self->links;
+}
+
+struct span snapshot_body_ended(const struct snapshot_body *self)
+{
+    return self->ended;
 }
 
 static void skip_spaces(struct span *rest)

@@ -20,6 +20,7 @@ void snapshot_body_destroy(struct snapshot_body **self);
 uint64_t snapshot_body_epoch(const struct snapshot_body *self);
 uint64_t snapshot_body_seq(const struct snapshot_body *self);
 struct span snapshot_body_links(const struct snapshot_body *self); /* a JSON list */
+struct span snapshot_body_ended(const struct snapshot_body *self); /* likewise, or empty */
 
 /* The next object; what it points to is valid until the next call. Returns ARIZMQ_OK;
  * ARIZMQ_ENOTFOUND at the end; ARIZMQ_EPROTOCOL where what comes is none; ARIZMQ_ENOMEM. */

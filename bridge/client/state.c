@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What each message of a subscriber does to the state: a snapshot begins and its objects are set,
- * events are folded in by the rules of state.h. They are read with the code that reads them in the
- * bridge (event/event.c), so that both find the same objects in them.
+ * What each message of a subscriber does to the state: a snapshot begins, its objects are set, and
+ * what has ended before it is remembered; events are folded in by state_fold.c.
  */
 #include "arizmq/state.h"
 
@@ -13,27 +12,6 @@
 
 #include "arizmq/error.h"
 #include "client/state_private.h"
-#include "event/event.h"
-
-enum { NAME_SIZE = 1024 };
-
-/* Asterisk sends nothing about an object so long after the last word on it. */
-static const uint64_t late_within_ns = 10000000000U;
-
-/* Applications of nodes that hear everything, as the endpoint's snapshot has them. */
-struct state_endpoint {
-    bool is_complete;
-    json_t *links; /* NULL: no snapshot came yet */
-};
-
-struct arizmq_state {
-    struct shelf shelf;
-    unsigned node_token; /* of a topic, from 0 */
-    struct state_endpoint *endpoints;
-    unsigned endpoints_count;
-    char *text; /* the event being read, with the padding that the scan needs */
-    size_t text_room;
-};
 
 int arizmq_state_create(const struct arizmq_state_options *options, struct arizmq_state **out)
 {
@@ -71,8 +49,7 @@ void arizmq_state_destroy(struct arizmq_state **self_p)
     *self_p = NULL;
 }
 
-/* NULL without memory. */
-static struct state_endpoint *obtain_endpoint(struct arizmq_state *self, unsigned endpoint)
+struct state_endpoint *fold_obtain_endpoint(struct arizmq_state *self, unsigned endpoint)
 {
     if (endpoint >= self->endpoints_count) {
         struct state_endpoint *longer =
@@ -88,30 +65,11 @@ static struct state_endpoint *obtain_endpoint(struct arizmq_state *self, unsigne
     return &self->endpoints[endpoint];
 }
 
-static bool text_is(const json_t *object, const char *name, const char *text)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL && strcmp(value, text) == 0;
-}
-
-static bool hears_all(const struct state_endpoint *endpoint, const struct shelf_teller *teller)
-{
-    size_t i = 0;
-    json_t *link = NULL;
-    json_array_foreach(endpoint->links, i, link)
-    {
-        if (text_is(link, "node", teller->node) && text_is(link, "app", teller->app)) {
-            return json_is_true(json_object_get(link, "subscribe_all"));
-        }
-    }
-    return false;
-}
-
 /* --- snapshots */
 
 static int begin_snapshot(struct arizmq_state *self, const struct arizmq_message *message)
 {
-    struct state_endpoint *endpoint = obtain_endpoint(self, message->endpoint);
+    struct state_endpoint *endpoint = fold_obtain_endpoint(self, message->endpoint);
     if (endpoint == NULL) {
         return ARIZMQ_ENOMEM;
     }
@@ -149,158 +107,55 @@ static int set_object(struct arizmq_state *self, const struct arizmq_object *obj
     return shelf_set(&self->shelf, entry, (struct span){object->value, object->value_length});
 }
 
-/* --- events */
-
-static int hex_digit(char c)
+static const char *member_text(const json_t *object, const char *name)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "";
 }
 
-/* Writes a token of the topic without its percent-encoding. Returns false where there is none. */
-static bool topic_token(const struct arizmq_message *message, unsigned token, char *out,
-                        size_t size)
+/* Of one that this library does not know the kind of, nothing is held either. */
+static int set_ended(struct arizmq_state *self, const json_t *item,
+                     const struct arizmq_message *message)
 {
-    const char *at = message->topic;
-    const char *end = at + message->topic_length;
-    for (; token > 0 && at < end; at++) {
-        token -= *at == '/';
-    }
-    size_t used = 0;
-    for (; at < end && *at != '/' && used + 1 < size; at++) {
-        int high = *at == '%' && end - at > 2 ? hex_digit(at[1]) : -1;
-        int low = high >= 0 ? hex_digit(at[2]) : -1;
-        out[used++] = low >= 0 ? (char)(high * 16 + low) : *at;
-        at += low >= 0 ? 2 : 0;
-    }
-    out[used] = '\0';
-    return used > 0 && at < end && *at == '/';
-}
-
-/* Copies the event with room behind it. */
-static int take_text(struct arizmq_state *self, const struct arizmq_message *message)
-{
-    size_t size = message->event_length + SCAN_PADDING;
-    if (size > self->text_room) {
-        char *text = realloc(self->text, size);
-        if (text == NULL) {
-            return ARIZMQ_ENOMEM;
-        }
-        self->text = text;
-        self->text_room = size;
-    }
-    memcpy(self->text, message->event, message->event_length);
-    memset(self->text + message->event_length, 0, SCAN_PADDING);
-    return ARIZMQ_OK;
-}
-
-static bool is_type(const struct event *event, const char *type)
-{
-    return event->type.length == strlen(type) &&
-           memcmp(event->type.bytes, type, event->type.length) == 0;
-}
-
-static bool event_begins(const struct event *event, const struct event_object *object)
-{
-    return object->begins || is_type(event, "ArizmqObjectFound");
-}
-
-static bool event_ends(const struct event *event, const struct event_object *object,
-                       bool teller_hears_all)
-{
-    if (is_type(event, "ArizmqObjectLost")) {
-        return object->value.length > 0;
-    }
-    return object->ends && !(teller_hears_all && is_type(event, "StasisEnd"));
-}
-
-/* Whether an entry knows better than this message of the same run. */
-static bool is_outdated(const struct shelf_entry *entry, const struct arizmq_stamp *stamp)
-{
-    return entry != NULL && entry->epoch == stamp->epoch && entry->seq > stamp->seq;
-}
-
-static bool is_late(const struct shelf_entry *entry, const struct arizmq_stamp *stamp)
-{
-    return entry != NULL && entry->value == NULL && entry->ended_ns != 0 &&
-           (stamp->received_ns < entry->ended_ns ||
-            stamp->received_ns - entry->ended_ns < late_within_ns);
-}
-
-/* The id as one text; `joined` has room for one in two parts. Length 0 where it is too long. */
-static struct span whole_id(const struct event_object *object, char *joined, size_t size)
-{
-    if (object->parts == 1) {
-        return object->part[0];
-    }
-    const struct span *part = object->part;
-    if (part[0].length >= size || part[1].length >= size - part[0].length - 1) {
-        return (struct span){"", 0};
-    }
-    memcpy(joined, part[0].bytes, part[0].length);
-    joined[part[0].length] = '/';
-    memcpy(joined + part[0].length + 1, part[1].bytes, part[1].length);
-    return (struct span){joined, part[0].length + 1 + part[1].length};
-}
-
-static int fold_object(struct arizmq_state *self, const struct event *event,
-                       const struct event_object *object, const struct shelf_teller *teller,
-                       const struct arizmq_stamp *stamp)
-{
-    bool ends = event_ends(event, object, hears_all(&self->endpoints[teller->endpoint], teller));
-    enum object_kind kind = objects_kind(object->kind);
-    if ((!ends && object->value.length == 0) || kind == OBJECT_KINDS) {
-        return ARIZMQ_OK; /* no more than a mention */
-    }
-    char joined[1024];
-    struct span id = whole_id(object, joined, sizeof joined);
-    if (id.length == 0 || id.length >= sizeof joined) {
-        return ARIZMQ_ETOOLARGE;
-    }
-    struct shelf_entry *entry = shelf_find(&self->shelf, kind, id, teller);
-    if (is_outdated(entry, stamp) ||
-        (!ends && is_late(entry, stamp) && !event_begins(event, object))) {
+    const char *id = member_text(item, "id");
+    enum object_kind kind = kind_named(member_text(item, "kind"));
+    const struct shelf_teller teller = {message->endpoint, member_text(item, "node"),
+                                        member_text(item, "app")};
+    struct shelf_entry *entry = NULL;
+    if (kind == OBJECT_KINDS) {
         return ARIZMQ_OK;
     }
-    int rc = shelf_obtain(&self->shelf, kind, id, teller, &entry);
-    if (rc != ARIZMQ_OK) {
-        return rc;
+    int rc = shelf_obtain(&self->shelf, kind, (struct span){id, strlen(id)}, &teller, &entry);
+    if (rc == ARIZMQ_OK) {
+        entry->epoch = message->stamp.epoch;
+        entry->seq = message->stamp.seq;
+        shelf_end(&self->shelf, entry,
+                  (uint64_t)json_integer_value(json_object_get(item, "received_ns")));
     }
-    entry->epoch = stamp->epoch;
-    entry->seq = stamp->seq;
-    if (ends) {
-        shelf_end(&self->shelf, entry, stamp->received_ns);
-        return ARIZMQ_OK;
-    }
-    return shelf_set(&self->shelf, entry, object->value);
+    return rc;
 }
 
-static int fold_event(struct arizmq_state *self, const struct arizmq_message *message)
+/* What has ended a short time before the snapshot, as its list `ended` has it. */
+static int end_snapshot(struct arizmq_state *self, const struct arizmq_message *message)
 {
-    char node[NAME_SIZE];
-    char app[NAME_SIZE];
-    struct event event;
-    int rc = take_text(self, message);
-    if (rc == ARIZMQ_OK && obtain_endpoint(self, message->endpoint) == NULL) {
-        rc = ARIZMQ_ENOMEM;
+    if (message->event_length == 0) {
+        return ARIZMQ_OK;
     }
-    if (rc != ARIZMQ_OK || !topic_token(message, self->node_token, node, sizeof node)) {
-        return rc;
+    json_error_t error;
+    json_t *ended = json_loadb(message->event, message->event_length, 0, &error);
+    if (ended == NULL) {
+        return json_error_code(&error) == json_error_out_of_memory ? ARIZMQ_ENOMEM
+                                                                   : ARIZMQ_EPROTOCOL;
     }
-    const struct arizmq_stamp *stamp = &message->stamp;
-    if (stamp->received_ns > late_within_ns) {
-        shelf_forget_ended(&self->shelf, stamp->received_ns - late_within_ns);
+    int rc = ARIZMQ_OK;
+    size_t i = 0;
+    json_t *item = NULL;
+    json_array_foreach(ended, i, item)
+    {
+        int result = set_ended(self, item, message);
+        rc = result != ARIZMQ_OK ? result : rc;
     }
-    event_read(&event, self->text, message->event_length, node, stamp->received_ns);
-    const struct shelf_teller teller = {message->endpoint, node, app};
-    if (event.application.length < sizeof app) {
-        memcpy(app, event.application.bytes, event.application.length);
-        app[event.application.length] = '\0';
-        for (unsigned i = 0; i < event.object_count; i++) {
-            int result = fold_object(self, &event, &event.objects[i], &teller, stamp);
-            rc = result != ARIZMQ_OK ? result : rc;
-        }
-    }
-    event_release(&event);
+    json_decref(ended);
     return rc;
 }
 
@@ -318,13 +173,16 @@ int arizmq_state_apply(struct arizmq_state *self, const struct arizmq_message *m
     int rc = ARIZMQ_OK;
     switch (message->kind) {
     case ARIZMQ_MESSAGE_EVENT:
-        rc = fold_event(self, message);
+        rc = fold_message(self, message);
         break;
     case ARIZMQ_MESSAGE_SNAPSHOT_BEGIN:
         rc = begin_snapshot(self, message);
         break;
     case ARIZMQ_MESSAGE_OBJECT:
         rc = set_object(self, &message->object);
+        break;
+    case ARIZMQ_MESSAGE_SNAPSHOT_END:
+        rc = end_snapshot(self, message);
         break;
     case ARIZMQ_MESSAGE_LOSS:
         mark_incomplete(self, message->endpoint);

@@ -58,15 +58,20 @@ static bool is_told_by(const struct shelf_entry *entry, const struct shelf_telle
            strcmp(entry->app, teller->app) == 0;
 }
 
-struct shelf_entry *shelf_find(const struct shelf *self, enum object_kind kind, struct span id,
-                               const struct shelf_teller *teller)
+static struct shelf_entry *find_told_by(const struct shelf_place *place,
+                                        const struct shelf_teller *teller)
 {
-    const struct shelf_place *place = find_place(self, kind, id);
     struct shelf_entry *entry = place == NULL ? NULL : place->entries;
     while (entry != NULL && !is_told_by(entry, teller)) {
         entry = entry->next;
     }
     return entry;
+}
+
+struct shelf_entry *shelf_find(const struct shelf *self, enum object_kind kind, struct span id,
+                               const struct shelf_teller *teller)
+{
+    return find_told_by(find_place(self, kind, id), teller);
 }
 
 static bool has_room(const struct shelf *self, size_t bytes)
@@ -212,6 +217,7 @@ int shelf_set(struct shelf *self, struct shelf_entry *entry, struct span value)
     entry->value = copy;
     entry->value_length = value.length;
     entry->ended_ns = 0;
+    entry->is_over = false;
     self->bytes += value.length + MALLOC_BYTES;
     self->count[kind_of(entry->place)]++;
     return ARIZMQ_OK;
@@ -223,6 +229,29 @@ void shelf_end(struct shelf *self, struct shelf_entry *entry, uint64_t received_
     DL_DELETE2(self->ended, entry, ended_prev, ended_next);
     DL_APPEND2(self->ended, entry, ended_prev, ended_next);
     entry->ended_ns = received_ns;
+    entry->is_over = false;
+}
+
+bool shelf_is_outdated(const struct shelf_entry *entry, const struct arizmq_stamp *stamp)
+{
+    return entry != NULL && entry->epoch == stamp->epoch && entry->seq > stamp->seq;
+}
+
+void shelf_draw_line(struct shelf *self, const struct shelf_teller *teller,
+                     const struct arizmq_stamp *stamp, bool ends_all)
+{
+    for (struct shelf_place *place = self->places; place != NULL; place = place->hh.next) {
+        struct shelf_entry *entry = find_told_by(place, teller);
+        if (entry == NULL || shelf_is_outdated(entry, stamp)) {
+            continue;
+        }
+        if (ends_all) {
+            shelf_end(self, entry, stamp->received_ns);
+            entry->epoch = stamp->epoch;
+            entry->seq = stamp->seq;
+        }
+        entry->is_over = entry->value == NULL;
+    }
 }
 
 void shelf_forget_ended(struct shelf *self, uint64_t before_ns)

@@ -149,3 +149,18 @@ bool state_find(const struct state_link *link, enum object_kind kind, struct spa
     *out = value_text(entry->value);
     return true;
 }
+
+bool state_is_shared(const struct state_link *link)
+{
+    return link != NULL && link->users > 1;
+}
+
+bool state_holds_any(const struct state_link *link)
+{
+    for (unsigned kind = 0; link != NULL && kind < OBJECT_KINDS; kind++) {
+        if (link->by_id[kind] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}

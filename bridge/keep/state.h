@@ -14,6 +14,7 @@
  *   changes nothing. An ArizmqGap lies between: what came before it can be followed by nothing
  *   late, since that went the way of all that was missed.
  * - ArizmqObjectFound sets and begins, ArizmqObjectLost removes.
+ * - ArizmqNodeDisconnected with reason `removed` drops all objects of the link, and what has ended.
  *
  * Belongs to the event thread; nothing here waits. config.state bounds all of it.
  */
@@ -60,8 +61,15 @@ uint64_t state_bytes(const struct state *self);
 struct state_link *state_open(struct state *self, const char *node, const char *application,
                               bool hears_all);
 
-/* The last one to close it forgets what it holds. *link becomes NULL. */
+/* The last one to close it forgets what it holds, of which nobody is told: where subscribers are to
+ * know it, state_leave() comes first. *link becomes NULL. */
 void state_close(struct state_link **link);
+
+/* Whether others have the table open too: the application is in the configuration again. */
+bool state_is_shared(const struct state_link *link);
+
+/* Whether the link has objects, or such as have ended and are remembered. */
+bool state_holds_any(const struct state_link *link);
 
 /* Folds an event of the link, which has its number. */
 void state_fold(struct state_link *link, const struct event *event);
@@ -71,6 +79,10 @@ void state_doubt(struct state_link *link);
 
 /* An ArizmqGap of the link is published now. */
 void state_gap(struct state_link *link);
+
+/* An ArizmqNodeDisconnected of the link with reason `removed` is published now: all of it is
+ * forgotten. What events tell of afterwards is held as ever. */
+void state_leave(struct state_link *link);
 
 /* What the snapshot says of the link, beside the objects. */
 void state_set_hears_all(struct state_link *link, bool hears_all);

@@ -268,6 +268,16 @@ void state_gap(struct state_link *link)
     }
 }
 
+void state_leave(struct state_link *link)
+{
+    for (unsigned kind = 0; link != NULL && kind < OBJECT_KINDS; kind++) {
+        while (link->by_id[kind] != NULL) {
+            state_entry_remove(link->by_id[kind]);
+        }
+    }
+    state_doubt(link);
+}
+
 /* One event ends two objects at the most, so that the list cannot grow by this. */
 void state_forget_ended(struct state *self, uint64_t received_ns)
 {
@@ -348,11 +358,7 @@ void state_close(struct state_link **link)
         return;
     }
     state_compare_end(closed, false);
-    for (unsigned kind = 0; kind < OBJECT_KINDS; kind++) {
-        while (closed->by_id[kind] != NULL) {
-            state_entry_remove(closed->by_id[kind]);
-        }
-    }
+    state_leave(closed);
     state_walk_leave_link(closed->state, closed);
     DL_DELETE(closed->state->links, closed);
     free_link(closed);

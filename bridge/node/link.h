@@ -90,6 +90,11 @@ void link_detach(struct link *self, const char *detail);
 /* Begins its planned end, as link_stop() does. */
 void link_retire(struct link *self);
 
+/* It has stopped and is about to be destroyed. Tells of it as removed, where objects are still
+ * known of it that nobody else has: it had lost its connection before, or late events have come
+ * since it was told. */
+void link_publish_gone(struct link *self);
+
 /* Commands that were sent over it and have not been answered. */
 bool link_has_commands(const struct link *self);
 

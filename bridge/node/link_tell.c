@@ -107,11 +107,35 @@ static bool is_planned(enum link_reason reason)
     return reason == LINK_STOPPING || reason == LINK_REMOVED || reason == LINK_RELOAD;
 }
 
+/* Who folds the events forgets the link's objects with `removed`, and so does the state. */
+static void publish(struct link *link, enum link_reason reason, const char *detail)
+{
+    json_t *json = own_event_create("ArizmqNodeDisconnected", link->application, link->node_name,
+                                    clock_wall_ns());
+    json_object_set_new(json, "reason", json_string(reason_words[reason]));
+    json_object_set_new(json, "detail", json_string(detail));
+    pipeline_publish_own(link->environment->pipeline, link->node_name, json);
+    if (reason == LINK_REMOVED) {
+        state_leave(link->source.state);
+    }
+}
+
+void link_publish_gone(struct link *self)
+{
+    struct state_link *state = self->source.state;
+    if (self->removed_detail != NULL && !state_is_shared(state) && state_holds_any(state)) {
+        publish(self, LINK_REMOVED, self->removed_detail);
+    }
+}
+
 void link_publish_disconnected(struct link *self, enum link_reason reason, const char *detail)
 {
     if (self->removed_detail != NULL && reason != LINK_STOPPING) { /* however it ended */
-        reason = LINK_REMOVED;
-        detail = self->removed_detail;
+        /* The objects are those of the link that has come in its place, too. */
+        bool is_there_again = state_is_shared(self->source.state);
+        reason = is_there_again ? LINK_RELOAD : LINK_REMOVED;
+        detail = is_there_again ? "it was removed from the configuration, which has it again"
+                                : self->removed_detail;
     }
     metrics_add(METRIC_DISCONNECTS, 1);
     log_write(is_planned(reason) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node_disconnected",
@@ -122,9 +146,5 @@ void link_publish_disconnected(struct link *self, enum link_reason reason, const
     if (clock_monotonic_ms() - self->up_since_ms > self->retry_delay_ms) {
         self->retry_count = 0;
     }
-    json_t *json = own_event_create("ArizmqNodeDisconnected", self->application, self->node_name,
-                                    clock_wall_ns());
-    json_object_set_new(json, "reason", json_string(reason_words[reason]));
-    json_object_set_new(json, "detail", json_string(detail));
-    pipeline_publish_own(self->environment->pipeline, self->node_name, json);
+    publish(self, reason, detail);
 }

@@ -359,6 +359,7 @@ bool nodes_part(struct nodes *self)
             link_retire(parting->link);
         }
         if (link_is_stopped(parting->link) && parting->by_ms != 0) {
+            link_publish_gone(parting->link);
             nodes_end_parting(self, parting);
         }
     }

@@ -9,7 +9,7 @@
  *     …
  *     arizmq_stamp_decode(frame2, frame2_length, &stamp);
  *     arizmq_gaps_check(gaps, frame0, frame0_length, frame1, frame1_length, &stamp, &result);
- *     if (result.missing > 0) { messages with a seq above result.after_seq are missing }
+ *     if (result.missing > 0) { messages are missing; see result.after_seq }
  *     …
  *     arizmq_gaps_destroy(&gaps);
  *
@@ -79,8 +79,10 @@ struct arizmq_gaps_result {
     size_t key_length;  /* the topic's first bytes that name the counter; of a heartbeat: 0 */
     uint64_t missing;   /* messages known to be lost; of RESTARTED and STARTED_ANEW: those since the
                            counter began. A message is counted as missing once. */
-    uint64_t after_seq; /* the missing ones have a greater seq, in views where an event gives
-                           several messages perhaps this one; 0: from the epoch's start */
+    uint64_t after_seq; /* the missing ones have a greater seq in the view events; where an event
+                           gives several messages (the view objects) a greater or the same one, so
+                           ask history there for what comes after after_seq - 1. 0: from the
+                           epoch's start */
 };
 
 /* What was seen under one prefix so far. */

@@ -21,8 +21,12 @@
  *   only names it changes nothing.
  * - One that is the last word on it removes it. StasisEnd is for an application that hears only
  * what concerns it; one with subscribe_all will hear of the channel's destruction.
- * - For 10 seconds after that, an event that does not begin a life comes late and changes nothing.
+ * - For 10 seconds after that, an event that does not begin a life comes late and changes nothing;
+ *   also where it ended before the snapshot, which has a list of these. After an ArizmqGap of the
+ *   node and application nothing comes late.
  * - ArizmqObjectFound sets and begins, ArizmqObjectLost removes.
+ * - ArizmqNodeDisconnected with reason `removed` drops all objects of the node and application, and
+ *   what has ended there.
  *
  * An object is told of by an application of a node over an endpoint; each has its own. Subscribe to
  * everything in the view events or objects: what is not received is not folded. An event that was
@@ -57,7 +61,8 @@ void arizmq_state_destroy(struct arizmq_state **self);
 
 /* Takes note of a message, of whatever kind. Returns ARIZMQ_OK, also where it says nothing of
  * objects; ARIZMQ_ETOOLARGE where an object had to be left out for one of the bounds, ARIZMQ_ENOMEM
- * where it had to for want of memory: then the endpoint is not complete any more. */
+ * where it had to for want of memory; ARIZMQ_EPROTOCOL where the end of a snapshot says nothing
+ * readable of what has ended: then the endpoint is not complete any more. */
 int arizmq_state_apply(struct arizmq_state *self, const struct arizmq_message *message);
 
 /* Whether all objects of the endpoint are held: a snapshot came, and since then nothing was lost or

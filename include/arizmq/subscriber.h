@@ -116,7 +116,9 @@ enum arizmq_message_kind {
     ARIZMQ_MESSAGE_SNAPSHOT_BEGIN, /* event: a JSON list of the links; stamp.epoch, stamp.seq. What
                                       was known of this endpoint's objects is to be forgotten. */
     ARIZMQ_MESSAGE_OBJECT,         /* object; stamp.epoch, stamp.seq of the snapshot */
-    ARIZMQ_MESSAGE_SNAPSHOT_END,   /* from here on events follow, with a seq above the snapshot's */
+    ARIZMQ_MESSAGE_SNAPSHOT_END,   /* event: a JSON list of what ended a short time before, or
+                                      empty; stamp.epoch, stamp.seq. From here on events follow,
+                                      with a seq above the snapshot's */
 };
 
 /* Why messages are lost. */

@@ -55,6 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         while (snapshot_body_next(body, &object) == ARIZMQ_OK) {
             take(state, &object);
         }
+        struct span ended = snapshot_body_ended(body);
+        const struct arizmq_message end = {.kind = ARIZMQ_MESSAGE_SNAPSHOT_END,
+                                           .event = ended.bytes,
+                                           .event_length = ended.length};
+        arizmq_state_apply(state, &end);
         demand(arizmq_state_count(state, NULL) <= 8, "the bound holds");
         snapshot_body_destroy(&body);
     }

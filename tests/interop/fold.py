@@ -44,6 +44,10 @@ def find_objects(event):
     return [(kind, name, *rest) for (kind, name), rest in found.items()]
 
 
+def without(table, link):
+    return {key: held for key, held in table.items() if key[:2] != link}
+
+
 class Fold:
     """`hears_all` names the (node, app) that have subscribe_all."""
 
@@ -71,7 +75,9 @@ class Fold:
             return
         link = node, event.get("application", "")
         if event["type"] == "ArizmqGap":
-            self.ended = {key: at for key, at in self.ended.items() if key[:2] != link}
+            self.ended = without(self.ended, link)
+        if event["type"] == "ArizmqNodeDisconnected" and event.get("reason") == "removed":
+            self.values, self.ended = without(self.values, link), without(self.ended, link)
         for kind, name, value, begins, ends in find_objects(event):
             key = (*link, kind, name)
             if event["type"] == "ArizmqObjectLost" or (

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 """Joins exactly and misses nothing it can have: first every object that there is, then every event
-after that; what was lost on the way comes from history. Holds the state.
+after that; what was lost on the way comes from history. Holds the state, by the rules in README.md.
 
     joining.py tcp://127.0.0.1:5555 tcp://127.0.0.1:5558 /usr/local/share/arizmq/schemas/objects.json
 """
@@ -28,8 +28,7 @@ def ask(gateway, uri, timeout_ms=5000, **query):
         return json.loads(header), body, frames
 
 
-def read(frames):
-    topic, event, stamp = frames
+def read(topic, event, stamp):
     epoch, seq, received_ns, *count = struct.unpack(f">{len(stamp) // 8}Q", stamp)
     return topic.decode(), event, epoch, seq, received_ns, count
 
@@ -49,19 +48,18 @@ class Stream:
         """Waits for a heartbeat; what comes before it is in every snapshot taken after it."""
         count = [None, None]
         while count[1] != 0:
-            *_, self.epoch, self.seq, _, count = read(self.socket.recv_multipart())
+            *_, self.epoch, self.seq, _, count = read(*self.socket.recv_multipart())
         self.count = count[0]
 
     def repair(self, until, before):
         """The messages after the last one, up to seq `until` and before number `before`."""
-        more = True
+        more = before > self.count + 1
         while more:
-            query = {"epoch": self.epoch, "after": self.seq, "until": until}
-            header, _, frames = ask(self.gateway, "arizmq/history", **query)
+            header, _, frames = ask(self.gateway, "arizmq/history",
+                                    epoch=self.epoch, after=self.seq, until=until)
             if header["status_code"] != 200:
                 return  # nobody answers, or 410 compacted
-            for i in range(0, len(frames), 3):
-                message = read(frames[i:i + 3])
+            for message in map(read, frames[::3], frames[1::3], frames[2::3]):
                 if self.count < message[-1][0] < before:
                     self.count = message[-1][0]
                     yield message
@@ -69,50 +67,53 @@ class Stream:
 
     def receive(self):
         """The next message, after those that were missing. LookupError: not all can be had."""
-        _, _, epoch, seq, _, count = message = read(self.socket.recv_multipart())
+        _, _, epoch, seq, _, count = message = read(*self.socket.recv_multipart())
         if epoch != self.epoch:
             raise LookupError("the bridge was started anew")
         is_heartbeat = count[1] == 0  # it has no number, but tells how far they are
         before = count[0] + 1 if is_heartbeat else count[0]
-        if before > self.count + 1:
-            yield from self.repair(seq if is_heartbeat else seq - 1, before)
+        yield from self.repair(seq if is_heartbeat else seq - 1, before)
         if before != self.count + 1:
             raise LookupError(f"{before - self.count - 1} messages lost before seq {seq}")
         self.seq, self.count = seq, count[0]
-        if not is_heartbeat:
-            yield message
+        yield from [] if is_heartbeat else [message]
 
 
 class State:
     """The last value of every object, by node, application, kind and id."""
     def __init__(self, table, snapshot):
-        self.rules, self.ended, self.objects = table["types"], {}, {}
+        self.rules = table["types"]
         self.hears_all = {(k["node"], k["app"]) for k in snapshot["links"] if k["subscribe_all"]}
-        for name, kind in KINDS.items():
-            for item in snapshot.get(name, []):
-                id = object_id(kind, item["value"])
-                self.objects[item["node"], item["app"], kind, id] = item["value"]
+        self.objects = {(i["node"], i["app"], kind, object_id(kind, i["value"])): i["value"]
+                        for name, kind in KINDS.items() for i in snapshot.get(name, [])}
+        self.ended = {(i["node"], i["app"], i["kind"], i["id"]): i["received_ns"]
+                      for i in snapshot["ended"]}
 
-    @staticmethod
-    def find(event, rule):
-        value, holder, path = event, None, rule["path"].split(".")
-        for member in path:
+    def find(self, event, rule):
+        value, holder, at = event, None, rule["path"].split(".")
+        for member in at:
             holder, value = value, value.get(member) if isinstance(value, dict) else None
         if rule.get("form") == "endpoint" and value:
             return object_id("endpoint", value), value
-        return value, holder if path[-1:] == ID_MEMBERS.get(rule["kind"], ["id"]) else None
+        return value, holder if value and at[-1:] == ID_MEMBERS.get(rule["kind"], ["id"]) else None
 
     def fold(self, topic, event, received_ns):
-        event, node = json.loads(event), topic.split("/")[2]
-        name, link = event["type"], (node, event.get("application"))
+        name, _, node, *_ = topic.split("/")
+        try:
+            event = {} if name == "ArizmqUnparsed" else json.loads(event)
+        except (ValueError, RecursionError):
+            event = {}  # no JSON inside, or nested too deeply: it tells of no object
+        link = node, event.get("application")
+        what = event.get("reason") if name == "ArizmqNodeDisconnected" else name
+        gone = {"ArizmqGap": [self.ended], "removed": [self.ended, self.objects]}.get(what, [])
+        for held, key in [(held, key) for held in gone for key in held if key[:2] == link]:
+            del held[key]
         for rule in self.rules.get(name, self.rules["*"]):
             id, value = self.find(event, rule) if "kind" in rule else (None, None)
-            if not id:
-                continue
-            key = (*link, rule["kind"], id)
+            key = (*link, rule.get("kind"), id)
             ends = rule.get("ends") and (name != "StasisEnd" or link not in self.hears_all)
             is_late = received_ns - self.ended.get(key, 0) < LATE_NS
-            if ends or (name == "ArizmqObjectLost" and value):
+            if id and (ends or (name == "ArizmqObjectLost" and value)):
                 self.objects.pop(key, None)
                 self.ended[key] = received_ns
             elif value and (not is_late or rule.get("begins") or name == "ArizmqObjectFound"):
@@ -137,8 +138,7 @@ def follow(events, gateway, table):
             while True:
                 for topic, event, _, seq, received_ns, _ in stream.receive():
                     if seq > snapshot["seq"]:
-                        if not topic.startswith("ArizmqUnparsed/"):
-                            state.fold(topic, event, received_ns)
+                        state.fold(topic, event, received_ns)
                         yield state, seq, event.decode()
         except LookupError as why:
             print(f"{why}; joining again", file=sys.stderr, flush=True)

@@ -73,7 +73,7 @@ class Reference(unittest.TestCase):
     @staticmethod
     def snapshot(view, *channels):
         return {"epoch": view.epoch, "seq": view.seq,
-                "links": [{"node": "pbx1", "app": "ivr", "subscribe_all": False}],
+                "links": [{"node": "pbx1", "app": "ivr", "subscribe_all": False}], "ended": [],
                 "channels": [{"node": "pbx1", "app": "ivr", "value": c} for c in channels]}
 
     @staticmethod
@@ -106,6 +106,47 @@ class Reference(unittest.TestCase):
         self.await_seqs(follower, *range(1, 10))
         self.assertEqual(follower.state.objects, {
             ("pbx1", "ivr", "channel", "2.1"): {"id": "2.1", "state": "ChannelStateChange"}})
+
+    def test_what_ended_before_the_snapshot_a_gap_and_a_removal(self):
+        view = KeepingView(zmq.Context.instance())
+        self.addCleanup(view.close)
+        follower = Follower(view.endpoint, view.gateway)
+        view.wait_for("")
+        view.snapshot = self.snapshot(view, {"id": "1.1", "state": "Up"})
+        received_ns = 1795444501160000000
+        view.snapshot["ended"] = [{"node": "pbx1", "app": "ivr", "kind": "channel", "id": id,
+                                   "received_ns": received_ns - ago}
+                                  for id, ago in (("2.1", 10 ** 9), ("3.1", 10 ** 10))]
+        view.heartbeat()
+        wait_until("the snapshot", lambda: follower.seen)
+
+        def expect(seq, *ids):
+            wait_until(f"{seq}", lambda: follower.seen[-1][0] == seq or follower.error)
+            self.assertEqual({key[3] for key in follower.state.objects}, set(ids))
+
+        for id in ("2.1", "3.1"):
+            view.publish(f"ChannelDialplan/ivr/pbx1/{id}/", channel("ChannelDialplan", id))
+        expect(2, "1.1", "3.1")
+        view.publish_gap()
+        view.publish("ChannelDialplan/ivr/pbx1/2.1/", channel("ChannelDialplan", "2.1"))
+        expect(4, "1.1", "2.1", "3.1")
+        view.publish("ChannelDestroyed/ivr/pbx1/2.1/", channel("ChannelDestroyed", "2.1"))
+        view.publish("ChannelCreated/b/pbx1/4.1/", channel("ChannelCreated", "4.1", app="b"))
+        view.publish_own("ArizmqNodeDisconnected", reason="reload", detail="")
+        expect(7, "1.1", "3.1", "4.1")
+        view.publish_own("ArizmqNodeDisconnected", reason="removed", detail="")
+        expect(8, "4.1")
+        view.publish("ChannelDialplan/ivr/pbx1/2.1/", channel("ChannelDialplan", "2.1"))
+        expect(9, "2.1", "4.1")
+
+    def test_events_that_json_loads_refuses_tell_of_no_objects(self):
+        view, follower = self.stage()
+        deep = b'{"type":"StasisStart","application":"ivr","channel":{"id":"1.1","x":%s}}'
+        for inside in (b"[" * 50000 + b"]" * 50000, b'{"y" 1}'):
+            view.publish("StasisStart/ivr/pbx1/1.1/", deep % inside)
+        view.publish("StasisStart/ivr/pbx1/2.1/", channel("StasisStart", "2.1"))
+        self.await_seqs(follower, 1, 2, 3, 4)
+        self.assertEqual({key[3] for key in follower.state.objects}, {"2.1"})
 
     def test_joins_again_after_a_loss_and_after_a_restart(self):
         with contextlib.redirect_stderr(io.StringIO()) as said:

@@ -3,6 +3,7 @@
 were published up to its seq, made by fold.py, which knows the rules and nothing of the daemon."""
 import json
 import pathlib
+import signal
 import struct
 import unittest
 
@@ -11,7 +12,9 @@ import zmq
 import fleet
 from fleet import Client, wait_until
 from fold import Fold, LISTS, lists_of
+from joining import State
 from test_commander import FleetTest, validator
+from test_joining import Follower, TABLE
 
 CAPTURES = fleet.BUILD / "captures"
 BROKEN = '{"type":"ChannelVarset","application":"ivr","channel":{"id":"broken","x":{"y" 1}}}'
@@ -153,6 +156,90 @@ class Content(SnapshotTest):
         self.assertEqual([item["value"]["id"] for item in snapshot["channels"]], ["whole"])
         self.assertFalse(snapshot["links"][0]["complete"])
         self.assertIn("is no JSON; left out", bridge.log.read_text())
+
+
+class Removed(SnapshotTest):
+    """Nodes and applications that leave the configuration: whoever folds forgets what the bridge
+    does, at the same event; fold.py and joining.py alike."""
+
+    def setUp(self):
+        self.daemon, self.fakes, self.asking, self.listener = self.joined(
+            2, apps=["ivr, other", "ivr"], more="heartbeat_ms: 100\n")
+        self.follower = Follower(self.daemon.events, self.daemon.gateway)
+        wait_until("it has joined", lambda: self.follower.seen)
+        self.told, self.compared = [], 0
+        take = self.listener.fold.take
+
+        def note(node, event, received_ns):
+            if event["type"] == "ArizmqNodeDisconnected":
+                self.told.append((node, event["application"], event["reason"]))
+            take(node, event, received_ns)
+        self.listener.fold.take = note
+
+    def send(self, i, app, id, type="StasisStart"):
+        event = {"type": type, "application": app, "channel": {"id": id}}
+        self.fakes[i].do(f"send app={app} {json.dumps(event)}")
+
+    def reload(self, before, after):
+        text = self.daemon.config.read_text()
+        self.assertIn(before, text)
+        count = self.daemon.log.read_text().count(" reloaded")
+        self.daemon.config.write_text(text.replace(before, after))
+        self.daemon.process.send_signal(signal.SIGHUP)
+        wait_until("it is reloaded",
+                   lambda: self.daemon.log.read_text().count(" reloaded") > count)
+
+    def channels(self):
+        """Of a snapshot that all folds agree with; the next ones are compared with one more, which
+        joins there."""
+        snapshot = self.snapshot(self.asking)
+        self.listener.fold_to(snapshot["seq"])
+        for fold in [self.listener.fold, *self.listener.joined]:
+            self.assertEqual(lists_of(snapshot), fold.lists(), snapshot["seq"])
+        self.listener.joined.append(Fold.join(snapshot))
+        wait_until("joining.py has it", lambda: self.follower.error or
+                   self.follower.seen[-1][0] >= snapshot["seq"])
+        self.assertIsNone(self.follower.error)
+        if self.follower.seen[-1][0] == snapshot["seq"]:
+            self.compared += 1
+            self.assertEqual(self.follower.state.objects, State(TABLE, snapshot).objects)
+        return {(item["node"], item["app"], item["value"]["id"]) for item in snapshot["channels"]}
+
+    def await_channels(self, *wanted):
+        self.compared = 0
+        wait_until(f"{wanted}", lambda: self.channels() == set(wanted) and self.compared)
+
+    def test_objects_of_who_was_removed(self):
+        self.send(0, "ivr", "1")
+        self.send(0, "other", "2")
+        self.send(0, "other", "ended")
+        self.send(0, "other", "ended", "StasisEnd")
+        self.send(1, "ivr", "3")
+        self.await_channels(("pbx1", "ivr", "1"), ("pbx1", "other", "2"), ("pbx2", "ivr", "3"))
+        self.reload("apps: [ivr, other]", "apps: [ivr]")
+        self.await_channels(("pbx1", "ivr", "1"), ("pbx2", "ivr", "3"))
+        self.assertEqual(self.told, [("pbx1", "other", "removed")])
+        # It comes again; what had ended there has been forgotten, too.
+        self.reload("apps: [ivr]\n    backoff_min_ms: 20",
+                    "apps: [ivr, other]\n    backoff_min_ms: 20")
+        self.daemon.wait_up(self.asking)
+        self.send(0, "other", "ended", "ChannelDialplan")
+        self.await_channels(("pbx1", "ivr", "1"), ("pbx1", "other", "ended"),
+                            ("pbx2", "ivr", "3"))
+
+    def test_a_node_that_is_not_connected_when_it_is_removed(self):
+        self.send(0, "ivr", "1")
+        self.send(1, "ivr", "3")
+        self.fakes[1].do("stop-listening")
+        self.fakes[1].do("drop-all")
+        wait_until("its loss is told", lambda: self.channels() and self.told)
+        self.assertEqual(self.told, [("pbx2", "ivr", "connection_lost")])
+        self.await_channels(("pbx1", "ivr", "1"), ("pbx2", "ivr", "3"))
+        text = self.daemon.config.read_text()
+        node = text[text.index("  - name: pbx2"):text.index("publish:")]
+        self.reload(node, "")
+        self.await_channels(("pbx1", "ivr", "1"))
+        self.assertEqual(self.told[1:], [("pbx2", "ivr", "removed")])
 
 
 class Selection(SnapshotTest):

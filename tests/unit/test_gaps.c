@@ -418,6 +418,25 @@ Test(gaps, heartbeat_shows_loss_at_the_tail_of_first_tokens)
     arizmq_gaps_destroy(&gaps);
 }
 
+/* As in the view objects: the second message of an event is missing, and has the seq of the first.
+ */
+Test(gaps, what_is_missing_may_have_the_seq_that_is_told)
+{
+    struct view view = {.epoch = 7};
+    struct arizmq_gaps *gaps = create(10, 1, "");
+    deliver(gaps, &view, "channel/1/Dial/n/");
+    deliver(gaps, &view, "channel/2/Dial/n/"); /* seq 2, as that which is lost */
+    view.seq--;
+    view_lose(&view, "channel/3/Dial/n/");
+    cr_assert_eq(view.seq, 2);
+    struct arizmq_gaps_result result = deliver(gaps, &view, "channel/1/StasisEnd/n/");
+    EXPECT(result, ARIZMQ_GAPS_GAP, 1);
+    cr_expect_eq(result.after_seq, 2);
+    view.seq--; /* and what arrives of one event, with one seq, is no repetition */
+    EXPECT(deliver(gaps, &view, "channel/2/StasisEnd/n/"), ARIZMQ_GAPS_OK, 0);
+    arizmq_gaps_destroy(&gaps);
+}
+
 Test(gaps, heartbeat_is_a_base_line)
 {
     struct view view = {.epoch = 7};

@@ -76,6 +76,19 @@ Test(snapshot_body, empty_lists)
     snapshot_body_destroy(&body);
 }
 
+Test(snapshot_body, what_has_ended)
+{
+    struct snapshot_body *body = NULL;
+    cr_assert_eq(create(BEGINNING ",\"ended\":[{\"id\":\"1\"}]}", &body), ARIZMQ_OK);
+    struct span ended = snapshot_body_ended(body);
+    cr_assert_eq(ended.length, strlen("[{\"id\":\"1\"}]"));
+    cr_assert_arr_eq(ended.bytes, "[{\"id\":\"1\"}]", ended.length);
+    snapshot_body_destroy(&body);
+    cr_assert_eq(create(BEGINNING "}", &body), ARIZMQ_OK);
+    cr_assert_eq(snapshot_body_ended(body).length, 0);
+    snapshot_body_destroy(&body);
+}
+
 Test(snapshot_body, what_is_none_is_refused)
 {
     static const char *const bodies[] = {"",
@@ -92,6 +105,7 @@ Test(snapshot_body, what_is_none_is_refused)
                                          "{\"epoch\":1,\"seq\":1,\"links\":{}}",
                                          BEGINNING,
                                          BEGINNING ",\"channels\":{}}",
+                                         BEGINNING ",\"ended\":{}}",
                                          BEGINNING ",\"channels\":7}"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct snapshot_body *body = NULL;

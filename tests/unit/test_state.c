@@ -248,6 +248,27 @@ Test(state, nothing_is_late_behind_a_gap)
     cr_assert_str_eq(held(some, OBJECT_CHANNEL, "1"), "none", "another link's");
 }
 
+Test(state, who_leaves_the_configuration_is_forgotten)
+{
+    send(all, "ChannelCreated", "channel", "1", 1);
+    send(all, "ChannelDestroyed", "channel", "2", 1);
+    send(some, "ChannelCreated", "channel", "1", 1);
+    cr_assert(state_holds_any(all));
+    state_leave(NULL);
+    state_leave(all);
+    cr_assert_not(state_holds_any(all));
+    cr_assert_not(state_is_complete(all));
+    cr_assert_str_eq(held(all, OBJECT_CHANNEL, "1"), "none");
+    cr_assert_str_eq(held(some, OBJECT_CHANNEL, "1"), "{\"id\":\"1\",\"v\":1}", "another link's");
+    cr_assert_eq(state_objects(state), 1);
+    send(all, "ChannelVarset", "channel", "2", 2); /* what had ended is forgotten, too */
+    cr_assert_str_eq(held(all, OBJECT_CHANNEL, "2"), "{\"id\":\"2\",\"v\":2}");
+    send(all, "ChannelDestroyed", "channel", "2", 3);
+    cr_assert(state_holds_any(all), "what has ended is remembered");
+    cr_assert_not(state_holds_any(NULL));
+    cr_assert_not(state_is_shared(NULL));
+}
+
 Test(state, what_has_ended_is_forgotten_in_time)
 {
     for (unsigned i = 0; i < 500; i++) {
@@ -294,7 +315,9 @@ Test(state, a_value_that_fits_where_the_old_one_was_costs_no_allocation)
 
 Test(state, a_link_is_shared_by_those_who_have_it_open)
 {
+    cr_assert_not(state_is_shared(all));
     struct state_link *again = state_open(state, "pbx1", "all", true);
+    cr_assert(state_is_shared(all));
     cr_assert_eq(again, all);
     send(all, "ChannelCreated", "channel", "1", 1);
     state_close(&all);

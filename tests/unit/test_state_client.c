@@ -131,6 +131,97 @@ Test(state_client, late_event_brings_nothing_back)
     arizmq_state_destroy(&state);
 }
 
+#define OWN(type, app, more) "{\"type\":\"" type "\",\"application\":\"" app "\"" more "}"
+
+Test(state_client, nothing_comes_late_behind_a_gap)
+{
+    struct arizmq_state *state = create(0, 0);
+    fold(state, 1, 100, CHANNEL("ChannelCreated", "Down"));
+    fold(state, 2, 100, CHANNEL("ChannelDestroyed", "Up"));
+    fold(state, 3, 101, OWN("ArizmqGap", "other", ",\"reason\":\"reconnect\""));
+    fold(state, 4, 102, CHANNEL("ChannelDialplan", "Up"));
+    expect(state, "channel", "1.1", NULL);
+    fold(state, 5, 103, OWN("ArizmqGap", "ivr", ",\"reason\":\"reconnect\""));
+    fold(state, 1, 100, CHANNEL("ChannelCreated", "Down")); /* repaired, and older than its end */
+    expect(state, "channel", "1.1", NULL);
+    fold(state, 6, 104, CHANNEL("ChannelDialplan", "Up"));
+    expect(state, "channel", "1.1", "{\"id\":\"1.1\",\"state\":\"Up\"}");
+    fold(state, 8, 104, CHANNEL("ChannelDestroyed", "Up"));
+    fold(state, 7, 104, OWN("ArizmqGap", "ivr", "")); /* repaired: the end came behind it */
+    fold(state, 9, 105, CHANNEL("ChannelDialplan", "Up"));
+    expect(state, "channel", "1.1", NULL);
+    arizmq_state_destroy(&state);
+}
+
+Test(state_client, who_was_removed_has_nothing)
+{
+    static const char removed[] = OWN("ArizmqNodeDisconnected", "ivr", ",\"reason\":\"removed\"");
+    struct arizmq_state *state = create(0, 0);
+    fold(state, 1, 100, CHANNEL("ChannelCreated", "Up"));
+    fold(state, 2, 100,
+         "{\"type\":\"BridgeCreated\",\"application\":\"ivr\",\"bridge\":{\"id\":\"b\"}}");
+    fold(state, 3, 100,
+         "{\"type\":\"BridgeCreated\",\"application\":\"other\",\"bridge\":{\"id\":\"o\"}}");
+    fold(state, 4, 100,
+         "{\"type\":\"BridgeDestroyed\",\"application\":\"ivr\",\"bridge\":{\"id\":\"b\"}}");
+    fold(state, 5, 101, OWN("ArizmqNodeDisconnected", "ivr", ",\"reason\":\"connection_lost\""));
+    fold(state, 6, 101, OWN("ArizmqNodeDisconnected", "ivr", ",\"detail\":\"removed\""));
+    expect(state, "channel", "1.1", "{\"id\":\"1.1\",\"state\":\"Up\"}");
+    fold(state, 8, 101, removed);
+    expect(state, "channel", "1.1", NULL);
+    cr_assert_eq(arizmq_state_count(state, NULL), 1);         /* the other application's */
+    fold(state, 7, 101, CHANNEL("ChannelStateChange", "Up")); /* repaired, from before */
+    expect(state, "channel", "1.1", NULL);
+    /* It is in the configuration again: what had ended before is not late. */
+    fold(state, 9, 102, CHANNEL("ChannelStateChange", "Ring"));
+    expect(state, "channel", "1.1", "{\"id\":\"1.1\",\"state\":\"Ring\"}");
+    fold(state, 10, 102,
+         "{\"type\":\"BridgeVideoSourceChanged\",\"application\":\"ivr\",\"bridge\":{\"id\":"
+         "\"b\"}}");
+    expect(state, "bridge", "b", "{\"id\":\"b\"}");
+    fold(state, 4, 101, removed); /* repaired: all was told of behind it */
+    cr_assert_eq(arizmq_state_count(state, NULL), 3);
+    arizmq_state_destroy(&state);
+}
+
+static int end_snapshot(struct arizmq_state *state, const char *ended)
+{
+    const struct arizmq_message end = {.kind = ARIZMQ_MESSAGE_SNAPSHOT_END,
+                                       .event = ended,
+                                       .event_length = strlen(ended),
+                                       .stamp = {.epoch = 1, .seq = 10}};
+    return arizmq_state_apply(state, &end);
+}
+
+Test(state_client, what_ended_before_the_snapshot_does_not_come_back)
+{
+    static const char ended[] =
+        "[{\"node\":\"pbx1\",\"app\":\"ivr\",\"kind\":\"channel\",\"id\":\"1.1\","
+        "\"received_ns\":100000000000},"
+        "{\"node\":\"pbx1\",\"app\":\"ivr\",\"kind\":\"unheard_of\",\"id\":\"1.1\","
+        "\"received_ns\":100000000000}]";
+    struct arizmq_state *state = create(0, 0);
+    join(state, false);
+    cr_assert_eq(end_snapshot(state, ended), ARIZMQ_OK);
+    cr_assert(arizmq_state_is_complete(state, 0));
+    fold(state, 11, 109, CHANNEL("ChannelDialplan", "Up"));
+    expect(state, "channel", "1.1", NULL);
+    fold(state, 12, 110, CHANNEL("ChannelDialplan", "Up")); /* ten seconds are over */
+    expect(state, "channel", "1.1", "{\"id\":\"1.1\",\"state\":\"Up\"}");
+    join(state, false); /* forgets what has ended, too */
+    cr_assert_eq(end_snapshot(state, ""), ARIZMQ_OK);
+    fold(state, 13, 109, CHANNEL("ChannelDialplan", "Up"));
+    expect(state, "channel", "1.1", "{\"id\":\"1.1\",\"state\":\"Up\"}");
+    cr_assert_eq(end_snapshot(state, "[}"), ARIZMQ_EPROTOCOL);
+    cr_assert_not(arizmq_state_is_complete(state, 0));
+    arizmq_state_destroy(&state);
+    state = create(0, 100); /* no room to remember it */
+    join(state, false);
+    cr_assert_eq(end_snapshot(state, ended), ARIZMQ_ETOOLARGE);
+    cr_assert_not(arizmq_state_is_complete(state, 0));
+    arizmq_state_destroy(&state);
+}
+
 Test(state_client, repaired_event_that_is_older_changes_nothing)
 {
     struct arizmq_state *state = create(0, 0);

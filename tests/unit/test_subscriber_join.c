@@ -23,6 +23,9 @@ static struct arizmq_subscriber *join(struct bridge *bridge, const char *prefix,
     return stage_subscribe_with(options, stage_endpoint(bridge), bridge);
 }
 
+#define ENDED                                                                                      \
+    "[{\"node\":\"pbx1\",\"app\":\"ivr\",\"kind\":\"channel\",\"id\":\"0.9\",\"received_ns\":7}]"
+
 /* The body of a snapshot at that seq, of one channel with that state. */
 static const char *body_at(uint64_t epoch, uint64_t seq, const char *state)
 {
@@ -30,7 +33,7 @@ static const char *body_at(uint64_t epoch, uint64_t seq, const char *state)
     snprintf(body, sizeof body,
              "{\"epoch\":%llu,\"seq\":%llu,\"links\":[{\"node\":\"pbx1\",\"app\":\"ivr\"}],"
              "\"channels\":[{\"node\":\"pbx1\",\"app\":\"ivr\",\"value\":{\"id\":\"1.1\","
-             "\"state\":\"%s\"}}]}",
+             "\"state\":\"%s\"}}],\"ended\":" ENDED "}",
              (unsigned long long)epoch, (unsigned long long)seq, state);
     return body;
 }
@@ -65,6 +68,8 @@ static void expect_snapshot(struct arizmq_subscriber *subscriber, struct bridge 
     cr_assert_eq(message.object.epoch, bridge->epoch);
     message = next(subscriber, bridge, ARIZMQ_MESSAGE_SNAPSHOT_END);
     cr_assert_eq(message.stamp.seq, seq);
+    cr_assert_eq(message.event_length, strlen(ENDED));
+    cr_assert_arr_eq(message.event, ENDED, message.event_length);
 }
 
 Test(subscriber_join, objects_then_the_events_above_them)
