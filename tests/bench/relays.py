@@ -18,7 +18,7 @@ PATIENCE_S = 120
 WARM_EVENTS = 100  # a piece of what is sent until every subscriber gets something
 ARIZMQD = """nodes:
 {nodes}publish:
-  - {{view: events, endpoint: "tcp://127.0.0.1:*"}}
+  - {{view: events, endpoint: "tcp://127.0.0.1:*"{events_more}}}
   - {{view: objects, endpoint: "tcp://127.0.0.1:*"}}
 gateway: {{endpoint: "tcp://127.0.0.1:*"}}
 """
@@ -26,7 +26,7 @@ NODE = """  - name: {name}
     url: {url}
     username: bench
     password: bench
-    apps: [bench]
+    apps: [{app}]
 """
 
 
@@ -149,19 +149,23 @@ class Relay:
         self.program.stop()
 
 
-def start_arizmqd(build_dir, directory, generator, links=1, tls=None, yaml=""):
-    """As it is shipped: nothing but the node, and ports that are free. `tls` is the directory with
-    the certificate; `yaml` is added to the configuration."""
+def start_arizmqd(build_dir, directory, generator, links=1, tls=None, yaml="", topic=None, under=()):
+    """As it is shipped: nothing but the nodes, and ports that are free. `tls` is the directory with
+    the certificate; `yaml` is added to the configuration; `topic` is the template of `events`;
+    `under` is the command of a tool to run it under."""
     scheme = "wss" if tls else "ws"
-    nodes = "".join(NODE.format(name=f"pbx{n}", url=f"{scheme}://127.0.0.1:{generator.port}/ari") +
+    nodes = "".join(NODE.format(name=f"pbx{n}", url=f"{scheme}://127.0.0.1:{generator.port}/ari",
+                                app="bench" if n == 1 else f"bench{n}") +
                     (f"    tls: {{ca_file: {tls}/certificate.pem}}\n" if tls else "")
                     for n in range(1, links + 1))
     config = directory / "arizmqd.yaml"
-    config.write_text(ARIZMQD.format(nodes=nodes) + yaml + "\n")
-    program = stage.Program("arizmqd", [build_dir / "arizmqd", "-c", config], directory)
+    config.write_text(ARIZMQD.format(
+        nodes=nodes, events_more=f', topic: "{topic}"' if topic else "") + yaml + "\n")
+    program = stage.Program("arizmqd", [*under, build_dir / "arizmqd", "-c", config], directory)
     try:
+        program.wait_for_log("gateway_bound")  # or it says why not
         stage.wait_until("all links have compared their objects", lambda: len(re.findall(
-            r" reconciled: .*; complete", program.log.read_text(errors="replace"))) == links)
+            r" reconciled: .*; complete", program.log.read_text(errors="replace"))) >= links)
         ports = re.findall(r"publishes on tcp://127.0.0.1:(\d+)", program.log.read_text())
     except BaseException:
         program.stop()

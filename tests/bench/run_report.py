@@ -3,6 +3,7 @@
 ratios, each taken within a round, with what they are to reach, and the plot."""
 import statistics
 
+import machine
 import plot
 from report import comparison, spread
 
@@ -127,9 +128,7 @@ def show_comparisons(comparisons):
 
 
 def show(result):
-    machine = result["machine"]
-    print(f"{machine['cpus']} cores, {machine['model']}, Linux {machine['kernel']}, load before "
-          f"{machine['load_before']:.2f}, {len(result['rounds'])} rounds; median (min-max)\n")
+    print(machine.title(result["machine"], len(result["rounds"])) + "\n")
     show_throughput(result["rounds"])
     show_cost(result["rounds"])
     show_latency(result["rounds"])
