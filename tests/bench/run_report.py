@@ -135,6 +135,35 @@ def show(result):
     show_comparisons(result["comparisons"])
 
 
+# --- for the README, as Markdown
+
+def number(each, form=",.0f"):
+    return f"{statistics.median(each):{form}}" if each else ""
+
+
+def readme_row(rounds, name):
+    cells = [NAMES[name]]
+    for count in keys(rounds, "throughput"):
+        each = values(rounds, name, "throughput", count, "per_s")
+        cells.append(number([value / 1000 for value in each]))
+    cells.append(number(values(rounds, name, "cpu", "cpu_us"), ".0f"))
+    for rate in keys(rounds, "latency"):
+        is_whole = all(values(rounds, name, "latency", rate, "is_whole"))
+        cells.append(" / ".join(number(values(rounds, name, "latency", rate, member))
+                                for member in PERCENTILES[:2]) if is_whole else "loses")
+    cells.append(number([value / 1024 for value in values(rounds, name, "peak_kb")]))
+    return "| " + " | ".join(cells) + " |"
+
+
+def readme(result):
+    rounds = result["rounds"]
+    heads = ["", *(f"thousand events/s into {count}" for count in keys(rounds, "throughput")),
+             "CPU µs an event at 5,000/s",
+             *(f"p50 / p99 µs at {rate:,}/s" for rate in keys(rounds, "latency")), "MB at most"]
+    return "\n".join(["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|",
+                      *(readme_row(rounds, name) for name in names(rounds))]) + "\n"
+
+
 # --- the plot
 
 def draw(result):
