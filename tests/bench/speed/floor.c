@@ -26,7 +26,7 @@
 
 enum {
     SUBSCRIBERS_MAX = 64,
-    IN_BYTES = 256 * 1024,
+    IN_BYTES = 64 * 1024, /* as arizmqd reads; the caches take more badly */
     STAMP_BYTES = 64,
     MESSAGE_MORE = 3 * ZMTP_HEADER_MAX + 64 + STAMP_BYTES, /* than the event */
 };
