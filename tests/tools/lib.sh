@@ -23,6 +23,9 @@ ARIZMQ_PACKAGES_TEST=(
 # What tests/bench/gateway compares with, and what its clients need.
 # shellcheck disable=SC2034
 ARIZMQ_PACKAGES_BENCH=(zurl python3-zmq)
+# What tests/bench/run compares with, beside Node and npm, which may be there from elsewhere.
+# shellcheck disable=SC2034
+ARIZMQ_PACKAGES_SPEED=(openssl python3-websockets python3-zmq)
 # What tests/asterisk/rootfs and tests/asterisk/run need. Only of use to root.
 # shellcheck disable=SC2034
 ARIZMQ_PACKAGES_ASTERISK=(mmdebstrap debian-archive-keyring ca-certificates openssl python3)
