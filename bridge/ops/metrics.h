@@ -34,6 +34,9 @@
     X(TOPICS_CUT, counter, "arizmq_topics_cut_total",                                              \
       "Topics in which a token was cut to keep the topic within 512 bytes")                        \
     X(MESSAGES, counter, "arizmq_messages_total", "Messages handed to the PUB sockets, all views") \
+    X(MESSAGES_UNWANTED, counter, "arizmq_messages_unwanted_total",                                \
+      "Messages that were counted, kept and not sent: nobody has subscribed to anything in the "   \
+      "view")                                                                                      \
     X(MESSAGES_FAILED, counter, "arizmq_messages_failed_total",                                    \
       "Messages that a PUB socket refused")                                                        \
     X(HEARTBEATS, counter, "arizmq_heartbeats_total", "Heartbeats handed to the PUB sockets")      \

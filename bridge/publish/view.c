@@ -13,6 +13,7 @@
 #include "event/topic.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
+#include "publish/subscriptions.h"
 
 /* Taken in at one turn; a flood of subscriptions waits in libzmq and holds back no event. */
 enum {
@@ -32,6 +33,7 @@ struct view {
     int bound_mark; /* the sndhwm that the socket was bound with */
     struct topic_template template;
     struct counters *counters;
+    struct subscriptions *subscriptions;
 };
 
 static int view_bind(struct view *view)
@@ -71,7 +73,9 @@ int view_create(const struct config_publish *config, const struct config_limits 
     int result = topic_template_compile(topic, &view->template);
     if (result == ARIZMQ_OK) {
         view->counters = counters_create(view->template.count, limits->max_counters);
-        result = view->counters == NULL ? ARIZMQ_ENOMEM : view_bind(view);
+        view->subscriptions = subscriptions_create();
+        result =
+            view->counters == NULL || view->subscriptions == NULL ? ARIZMQ_ENOMEM : view_bind(view);
     }
     if (result != ARIZMQ_OK) {
         int bind_error = errno;
@@ -96,6 +100,7 @@ void view_destroy(struct view **self, int linger_ms)
         zsock_destroy(&(*self)->socket);
     }
     counters_destroy(&(*self)->counters);
+    subscriptions_destroy(&(*self)->subscriptions);
     free(*self);
     *self = NULL;
 }
@@ -185,6 +190,10 @@ static void view_publish_one(struct view *view, const struct event *event,
     };
     counters_count(view->counters, &topic, stamp.count);
     history_add(view->history, view->number, &topic, stamp.count, stamp.counts);
+    if (!subscriptions_any(view->subscriptions)) {
+        metrics_add(METRIC_MESSAGES_UNWANTED, 1);
+        return;
+    }
     zmq_msg_t shared;
     zmq_msg_init(&shared);
     if (payload == NULL || zmq_msg_copy(&shared, payload) != 0) {
@@ -194,8 +203,8 @@ static void view_publish_one(struct view *view, const struct event *event,
     view_send(view, &topic, &shared, &stamp);
 }
 
-/* The bridge's own events begin with arizmq/-/ in views that are told by object. In others the topic
- * of one that tells of an object has its id. */
+/* The bridge's own events begin with arizmq/-/ in views that are told by object. In others the
+ * topic of one that tells of an object has its id. */
 static const struct event_object own_object = {
     .kind = "arizmq", .part = {{.bytes = "-", .length = 1}}, .parts = 1};
 
@@ -234,6 +243,8 @@ void view_publish_heartbeat(struct view *self, const struct event *event, uint64
     memcpy(zmq_msg_data(&payload), event->text.bytes, event->text.length);
     view_send(self, &topic, &payload, &stamp);
     metrics_add(METRIC_HEARTBEATS, 1);
+    /* Whoever has got it may rely on getting all that follows: from here on he is known. */
+    view_read_subscriptions(self);
 }
 
 void view_read_subscriptions(struct view *self)
@@ -248,6 +259,8 @@ void view_read_subscriptions(struct view *self)
         size_t length = zmq_msg_size(&frame);
         bool subscribes = length > 0 && bytes[0] == 1;
         if (length > 0 && bytes[0] <= 1) {
+            (subscribes ? subscriptions_add : subscriptions_remove)(self->subscriptions, bytes + 1,
+                                                                    length - 1);
             metrics_add(subscribes ? METRIC_SUBSCRIPTIONS : METRIC_UNSUBSCRIPTIONS, 1);
             log_debug("subscription", "%s: prefix \"%.*s\" %s", view_name(self), (int)(length - 1),
                       (const char *)bytes + 1, subscribes ? "has a subscriber" : "has none now");

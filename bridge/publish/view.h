@@ -45,17 +45,21 @@ const char *view_endpoint(const struct view *self);
  * bytes; libzmq shares them between messages, nothing is copied. Where
  * `payload` is NULL (there was no memory for it) the messages are counted and not sent, so that the
  * next ones show every subscriber that something is missing. Never waits: what a slow
- * subscriber has no room for, libzmq drops for that subscriber alone, and the stamps show it. */
+ * subscriber has no room for, libzmq drops for that subscriber alone, and the stamps show it. As
+ * long as nobody has subscribed to anything, messages are counted, put into history and not sent.
+ */
 void view_publish(struct view *self, const struct event *event, zmq_msg_t *payload);
 
-/* Publishes `event`, a heartbeat, without counting it: its stamp repeats `seq` and count[0]. */
+/* Publishes `event`, a heartbeat, without counting it: its stamp repeats `seq` and count[0]. It is
+ * sent in any case, and then view_read_subscriptions() is called, so that a subscriber who has got
+ * one gets what follows. */
 void view_publish_heartbeat(struct view *self, const struct event *event, uint64_t seq);
 
 /* The view's counters, for the heartbeat that lists them. */
 const struct counters *view_counters(const struct view *self);
 
 /* Takes in what subscribers have asked for since the last call, and counts it. Must be called now
- * and then, or libzmq keeps it. */
+ * and then, or libzmq keeps it, and the first subscriber of a view waits for its messages. */
 void view_read_subscriptions(struct view *self);
 
 #endif

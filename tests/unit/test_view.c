@@ -20,8 +20,8 @@ enum { EPOCH = 1795444501 };
 static struct view *make_view(const struct config_publish *config)
 {
     struct view *view = NULL;
-    cr_assert_eq(view_create(config, &limits, EPOCH, NULL, &view), ARIZMQ_OK, "%s: %s", config->endpoint,
-                 zmq_strerror(errno));
+    cr_assert_eq(view_create(config, &limits, EPOCH, NULL, &view), ARIZMQ_OK, "%s: %s",
+                 config->endpoint, zmq_strerror(errno));
     return view;
 }
 
@@ -74,6 +74,33 @@ Test(view, of_events_sends_one_message)
     zsock_destroy(&subscriber);
     view_destroy(&view, 0);
     cr_assert_null(view);
+    view_destroy(&view, 0);
+}
+
+/* What nobody wants is counted all the same: the first subscriber sees where the counters are. Once
+ * he has had a heartbeat he gets everything. */
+Test(view, without_subscribers_sends_nothing)
+{
+    struct config_publish config = {
+        .view = CONFIG_VIEW_EVENTS, .endpoint = "inproc://nobody", .sndhwm = 100};
+    struct view *view = make_view(&config);
+    publish(view, 1, dial);
+    publish(view, 2, dial);
+    cr_assert_eq(metrics_get(METRIC_MESSAGES), 0);
+    cr_assert_eq(metrics_get(METRIC_MESSAGES_UNWANTED), 2);
+    zsock_t *subscriber = subscriber_connect(view_endpoint(view), "");
+    heartbeat_publish(view, EPOCH, 2, 1000);
+    publish(view, 3, dial);
+    cr_assert_str_eq(subscriber_receive(subscriber)->topic, "ArizmqHeartbeat/-/-/-/");
+    EXPECT(subscriber, "Dial/ivr/pbx1/2/", 3, 3, 3, 3, 3, 3);
+    cr_assert_eq(metrics_get(METRIC_MESSAGES), 2);
+    cr_assert_eq(metrics_get(METRIC_MESSAGES_UNWANTED), 2);
+    zsock_destroy(&subscriber);
+    while (metrics_get(METRIC_UNSUBSCRIPTIONS) == 0) {
+        view_read_subscriptions(view);
+    }
+    publish(view, 4, dial);
+    cr_assert_eq(metrics_get(METRIC_MESSAGES_UNWANTED), 3);
     view_destroy(&view, 0);
 }
 
