@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * One table of prefixes for each depth of a view's topics, each in order of use. Its view calls it
- * once for every message, on the event path: one look-up for each token, and no allocation but for
- * a prefix that is new.
+ * The counters of a view: those of first tokens by name, since heartbeats list them, in order of
+ * use; all deeper ones by hash (counter_table.h). The view calls it once for every message, on the
+ * event path: one look-up for each token, and no allocation but for a prefix that is new.
  */
 #include "publish/counters.h"
 
@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "ops/metrics.h"
+#include "publish/counter_table.h"
 
 struct counter {
     UT_hash_handle hh;
@@ -38,7 +39,8 @@ struct counters {
     uint32_t max;
     uint64_t seed; /* so that nobody can choose ids that collide */
     uint64_t total;
-    struct table tables[TOPIC_TOKENS_MAX];
+    struct table first;
+    struct counter_table deeper[TOPIC_TOKENS_MAX - 1];
 };
 
 struct counters *counters_create(unsigned tokens, uint32_t max)
@@ -58,16 +60,17 @@ void counters_destroy(struct counters **self)
     if (*self == NULL) {
         return;
     }
-    for (unsigned depth = 0; depth < (*self)->tokens; depth++) {
-        struct table *table = &(*self)->tables[depth];
-        HASH_CLEAR(hh, table->by_prefix);
-        metrics_set(METRIC_COUNTERS, metrics_get(METRIC_COUNTERS) - table->size);
-        struct counter *counter = NULL;
-        struct counter *next = NULL;
-        DL_FOREACH_SAFE(table->latest, counter, next)
-        {
-            free(counter);
-        }
+    struct table *first = &(*self)->first;
+    HASH_CLEAR(hh, first->by_prefix);
+    metrics_set(METRIC_COUNTERS, metrics_get(METRIC_COUNTERS) - first->size);
+    struct counter *counter = NULL;
+    struct counter *next = NULL;
+    DL_FOREACH_SAFE(first->latest, counter, next)
+    {
+        free(counter);
+    }
+    for (unsigned depth = 1; depth < (*self)->tokens; depth++) {
+        counter_table_clear(&(*self)->deeper[depth - 1]);
     }
     free(*self);
     *self = NULL;
@@ -89,11 +92,11 @@ static uint64_t hash_on(uint64_t hash, const char *bytes, size_t begin, size_t e
     return hash;
 }
 
-/* What uthash sees of a hash, of which it uses the low bits. In hash_on() each bit reaches only
- * higher ones; after one more multiplication the upper half depends on all. */
-static unsigned hash_fold(uint64_t hash)
+/* In hash_on() each bit reaches only higher ones; after one more multiplication the upper half
+ * depends on all. */
+static uint64_t hash_end(uint64_t hash)
 {
-    return (unsigned)(hash * 0x9E3779B97F4A7C15U >> 32);
+    return hash * 0x9E3779B97F4A7C15U;
 }
 
 static void table_drop_oldest(struct table *table)
@@ -149,15 +152,13 @@ static struct counter *table_use(struct table *table, uint32_t max, const char *
 void counters_count(struct counters *self, const struct topic *topic, uint64_t *count)
 {
     count[0] = ++self->total;
-    uint64_t hash = self->seed;
-    size_t begin = 0;
-    for (unsigned depth = 0; depth < self->tokens; depth++) {
-        size_t end = topic->end[depth];
-        hash = hash_on(hash, topic->bytes, begin, end);
-        struct counter *counter =
-            table_use(&self->tables[depth], self->max, topic->bytes, end, hash_fold(hash));
-        count[depth + 1] = counter != NULL ? ++counter->count : 1;
-        begin = end;
+    uint64_t hash = hash_on(self->seed, topic->bytes, 0, topic->end[0]);
+    struct counter *first = table_use(&self->first, self->max, topic->bytes, topic->end[0],
+                                      (unsigned)(hash_end(hash) >> 32));
+    count[1] = first != NULL ? ++first->count : 1;
+    for (unsigned depth = 1; depth < self->tokens; depth++) {
+        hash = hash_on(hash, topic->bytes, topic->end[depth - 1], topic->end[depth]);
+        count[depth + 1] = counter_table_count(&self->deeper[depth - 1], hash_end(hash), self->max);
     }
 }
 
@@ -168,11 +169,11 @@ void counters_set_max(struct counters *self, uint32_t max)
 
 void counters_trim(struct counters *self, uint32_t most)
 {
-    for (unsigned depth = 0; depth < self->tokens; depth++) {
-        struct table *table = &self->tables[depth];
-        for (; most > 0 && table->size > self->max; most--) {
-            table_drop_oldest(table);
-        }
+    for (; most > 0 && self->first.size > self->max; most--) {
+        table_drop_oldest(&self->first);
+    }
+    for (unsigned depth = 1; depth < self->tokens; depth++) {
+        counter_table_trim(&self->deeper[depth - 1], self->max);
     }
 }
 
@@ -187,7 +188,7 @@ int counters_each_first(const struct counters *self,
 {
     const struct counter *counter = NULL;
     int stop = 0;
-    DL_FOREACH(self->tables[0].latest, counter)
+    DL_FOREACH(self->first.latest, counter)
     {
         stop = visit(arg, counter->prefix, counter->length, counter->count);
         if (stop != 0) {

@@ -4,8 +4,9 @@
  * count[0] … count[L] of the stamp.
  *
  * Each depth has a table of its own with a bound of its own, so that a flood of new ids (the
- * deepest tokens) cannot push out the count of a rare type. In a full table the prefix that has
- * not been published for the longest leaves, and starts at 1 again should it come back.
+ * deepest tokens) cannot push out the count of a rare type. Where a table is full, prefixes leave
+ * that have not been published for long: of first tokens the one for the longest, of deeper ones
+ * those after which half the bound of others were. They start at 1 again should they come back.
  */
 #ifndef ARIZMQ_PUBLISH_COUNTERS_H
 #define ARIZMQ_PUBLISH_COUNTERS_H
