@@ -100,25 +100,24 @@ void view_destroy(struct view **self, int linger_ms)
     *self = NULL;
 }
 
+/* The mark stays. libzmq sends a new one to every connection, one that is just ending among them,
+ * which can crash it; and under a smaller one a subscriber that has read all can count as full for
+ * good, because libzmq's reader reports only every half a mark. */
 void view_set_config(struct view *self, const struct config_publish *config,
                      const struct config_limits *limits)
 {
-    bool is_other_mark = config->sndhwm != self->config->sndhwm;
     self->config = config;
     counters_set_max(self->counters, limits->max_counters);
-    if (is_other_mark) {
-        zsock_set_sndhwm(self->socket, config->sndhwm);
+    if (config->sndhwm != self->bound_mark) {
+        log_warning("sndhwm_kept",
+                    "view %s on %s: sndhwm %d holds from the next start on, until then %d",
+                    view_name(self), view_endpoint(self), config->sndhwm, self->bound_mark);
     }
 }
 
 void view_tidy(struct view *self)
 {
     counters_trim(self->counters, COUNTERS_TRIMMED_MAX);
-    /* libzmq gives a new mark to the subscribers that are connected; one that connects later gets
-     * that which the socket was bound with. */
-    if (self->config->sndhwm != self->bound_mark) {
-        zsock_set_sndhwm(self->socket, self->config->sndhwm);
-    }
 }
 
 const char *view_name(const struct view *self)

@@ -26,8 +26,8 @@ int view_create(const struct config_publish *config, const struct config_limits 
 void view_destroy(struct view **self, int linger_ms);
 
 /* The same view goes on with another sndhwm and max_counters; `config` is borrowed in place of the
- * one before. The mark holds for subscribers that are connected, and with the next view_tidy() for
- * those that come later. */
+ * one before. Another mark
+ * is only logged: it holds from the next start on. */
 void view_set_config(struct view *self, const struct config_publish *config,
                      const struct config_limits *limits);
 
