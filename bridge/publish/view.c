@@ -28,8 +28,7 @@ struct view {
     struct history *history; /* NULL: there is none */
     int number;              /* in history; -1: not kept there */
     zsock_t *socket;
-    void *handle;   /* the libzmq socket within */
-    int bound_mark; /* the sndhwm that the socket was bound with */
+    void *handle; /* the libzmq socket within */
     struct topic_template template;
     struct counters *counters;
 };
@@ -66,7 +65,6 @@ int view_create(const struct config_publish *config, const struct config_limits 
     view->config = config;
     view->epoch = epoch;
     view->number = -1;
-    view->bound_mark = config->sndhwm;
     const char *topic = config->topic != NULL ? config->topic : config_view_topic(config->view);
     int result = topic_template_compile(topic, &view->template);
     if (result == ARIZMQ_OK) {
@@ -100,19 +98,11 @@ void view_destroy(struct view **self, int linger_ms)
     *self = NULL;
 }
 
-/* The mark stays. libzmq sends a new one to every connection, one that is just ending among them,
- * which can crash it; and under a smaller one a subscriber that has read all can count as full for
- * good, because libzmq's reader reports only every half a mark. */
 void view_set_config(struct view *self, const struct config_publish *config,
                      const struct config_limits *limits)
 {
     self->config = config;
     counters_set_max(self->counters, limits->max_counters);
-    if (config->sndhwm != self->bound_mark) {
-        log_warning("sndhwm_kept",
-                    "view %s on %s: sndhwm %d holds from the next start on, until then %d",
-                    view_name(self), view_endpoint(self), config->sndhwm, self->bound_mark);
-    }
 }
 
 void view_tidy(struct view *self)
@@ -193,8 +183,8 @@ static void view_publish_one(struct view *view, const struct event *event,
     view_send(view, &topic, &shared, &stamp);
 }
 
-/* The bridge's own events begin with arizmq/-/ in views that are told by object. In others the topic
- * of one that tells of an object has its id. */
+/* The bridge's own events begin with arizmq/-/ in views that are told by object. In others the
+ * topic of one that tells of an object has its id. */
 static const struct event_object own_object = {
     .kind = "arizmq", .part = {{.bytes = "-", .length = 1}}, .parts = 1};
 
