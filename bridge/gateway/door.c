@@ -25,21 +25,13 @@ struct door {
     zsock_t *socket;
     void *handle; /* the libzmq socket within */
     size_t max_request_bytes;
-    uint32_t bound_requests; /* max_requests that the socket was bound with */
-    uint32_t max_requests;
     bool is_drained;
     uintptr_t sent; /* replies, however they ended */
 };
 
-static void set_marks(zsock_t *socket, uint32_t max_requests)
-{
-    int requests = (int)max_requests; /* at most 1000000 */
-    zsock_set_sndhwm(socket, requests + REFUSALS_WAITING_MAX);
-    zsock_set_rcvhwm(socket, requests);
-}
-
 static int door_bind(struct door *door, const struct config_gateway *config)
 {
+    int max_requests = (int)config->max_requests; /* at most 1000000 */
     int64_t most = (int64_t)config->max_request_bytes * ANSWERED_SIZE_FACTOR;
     door->socket = zsock_new(ZMQ_ROUTER);
     if (door->socket == NULL) {
@@ -50,7 +42,8 @@ static int door_bind(struct door *door, const struct config_gateway *config)
     zsock_set_ipv6(door->socket, strchr(config->endpoint, '[') != NULL);
     zsock_set_router_mandatory(door->socket, 1);
     zsock_set_router_handover(door->socket, 1);
-    set_marks(door->socket, config->max_requests);
+    zsock_set_sndhwm(door->socket, max_requests + REFUSALS_WAITING_MAX);
+    zsock_set_rcvhwm(door->socket, max_requests);
     zmq_setsockopt(door->handle, ZMQ_MAXMSGSIZE, &most, sizeof most);
     /* A client whose machine is gone without a word is noticed after 90 seconds. */
     zsock_set_tcp_keepalive(door->socket, 1);
@@ -77,25 +70,8 @@ int door_create(const struct config_gateway *config, struct door **out, char *er
         return result;
     }
     door->max_request_bytes = config->max_request_bytes;
-    door->bound_requests = config->max_requests;
-    door->max_requests = config->max_requests;
     *out = door;
     return ARIZMQ_OK;
-}
-
-void door_set_config(struct door *self, const struct config_gateway *config)
-{
-    self->max_requests = config->max_requests;
-    set_marks(self->socket, self->max_requests);
-}
-
-/* libzmq gives the new marks to the clients that are connected; one that connects later gets those
- * that the socket was bound with. */
-void door_refresh(struct door *self)
-{
-    if (self->max_requests != self->bound_requests) {
-        set_marks(self->socket, self->max_requests);
-    }
 }
 
 void door_destroy(struct door **self, int linger_ms)

@@ -56,11 +56,6 @@ struct door_message {
 int door_create(const struct config_gateway *config, struct door **out, char *error,
                 size_t error_size);
 
-/* The marks follow another gateway.max_requests; for clients that connect later, too, where
- * door_refresh() is called now and then. Nothing else of `config` is looked at. */
-void door_set_config(struct door *self, const struct config_gateway *config);
-void door_refresh(struct door *self);
-
 /* Replies not sent yet get up to `linger_ms`. */
 void door_destroy(struct door **self, int linger_ms);
 

@@ -110,7 +110,6 @@ static void measure(struct gateway *gateway, uint64_t now_ms)
     fleet_measure(gateway->fleet, gateway->feed, now_ms - gateway->measured_ms);
     once_expire(gateway->once, now_ms);
     owners_trim(gateway->owners, TRIMMED_MAX);
-    door_refresh(gateway->door);
     gateway->measured_ms = now_ms;
     metrics_set(METRIC_OWNERS, owners_count(gateway->owners));
     metrics_set(METRIC_ONCE_REQUESTS, once_count(gateway->once));

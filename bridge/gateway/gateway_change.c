@@ -183,7 +183,6 @@ static void take_bounds(struct gateway *gateway)
     snapshot_desk_set_config(gateway->snapshots, config);
     owners_set_bounds(gateway->owners, config->gateway.max_objects,
                       config->gateway.max_objects / GATEWAY_ENDED_SHARE + 1);
-    door_set_config(gateway->door, &config->gateway);
     gateway_show_bounds(&config->gateway);
 }
 

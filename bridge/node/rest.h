@@ -36,7 +36,9 @@ int rest_send(const struct target *target, const char *method, const char *path,
 typedef bool rest_data(void *owner, const char *bytes, size_t length);
 
 /* The same for a GET whose body, however large, goes to `data` piece by piece as it comes; `done`
- * then gets an empty one. Bodies of other statuses come with `done`. */
+ * then gets an empty one. Bodies of other statuses come with `done`. A body without a
+ * Content-Length, chunked ones too, may have been cut off by the end of the connection and counts
+ * as whole: whoever reads it has to see whether it is. */
 int rest_read(const struct target *target, const char *path, uint32_t timeout_ms, rest_data *data,
               rest_done *done, void *owner, struct rest_request **out);
 

@@ -37,7 +37,9 @@ const struct reload_key reload_keys[] = {
     /* Counters, history and subscribers are those of the view as it began. */
     {"publish[].view", RELOAD_RESTART},
     {"publish[].topic", RELOAD_RESTART},
-    {"publish[].sndhwm", RELOAD_AT_ONCE},
+    /* libzmq sends another mark to every connection, one that is just ending among them, which can
+     * crash it; and under a smaller one a subscriber that has read all can count as full for good. */
+    {"publish[].sndhwm", RELOAD_RESTART},
     {"limits.max_event_bytes", RELOAD_AT_ONCE},
     {"limits.max_counters", RELOAD_AT_ONCE},
     {"limits.heartbeat_first_tokens", RELOAD_AT_ONCE},

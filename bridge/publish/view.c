@@ -29,8 +29,7 @@ struct view {
     struct history *history; /* NULL: there is none */
     int number;              /* in history; -1: not kept there */
     zsock_t *socket;
-    void *handle;   /* the libzmq socket within */
-    int bound_mark; /* the sndhwm that the socket was bound with */
+    void *handle; /* the libzmq socket within */
     struct topic_template template;
     struct counters *counters;
     struct subscriptions *subscriptions;
@@ -68,7 +67,6 @@ int view_create(const struct config_publish *config, const struct config_limits 
     view->config = config;
     view->epoch = epoch;
     view->number = -1;
-    view->bound_mark = config->sndhwm;
     const char *topic = config->topic != NULL ? config->topic : config_view_topic(config->view);
     int result = topic_template_compile(topic, &view->template);
     if (result == ARIZMQ_OK) {
@@ -108,22 +106,13 @@ void view_destroy(struct view **self, int linger_ms)
 void view_set_config(struct view *self, const struct config_publish *config,
                      const struct config_limits *limits)
 {
-    bool is_other_mark = config->sndhwm != self->config->sndhwm;
     self->config = config;
     counters_set_max(self->counters, limits->max_counters);
-    if (is_other_mark) {
-        zsock_set_sndhwm(self->socket, config->sndhwm);
-    }
 }
 
 void view_tidy(struct view *self)
 {
     counters_trim(self->counters, COUNTERS_TRIMMED_MAX);
-    /* libzmq gives a new mark to the subscribers that are connected; one that connects later gets
-     * that which the socket was bound with. */
-    if (self->config->sndhwm != self->bound_mark) {
-        zsock_set_sndhwm(self->socket, self->config->sndhwm);
-    }
 }
 
 const char *view_name(const struct view *self)

@@ -25,9 +25,8 @@ int view_create(const struct config_publish *config, const struct config_limits 
 /* Closes the socket; what subscribers have not been sent yet gets up to `linger_ms`. */
 void view_destroy(struct view **self, int linger_ms);
 
-/* The same view goes on with another sndhwm and max_counters; `config` is borrowed in place of the
- * one before. The mark holds for subscribers that are connected, and with the next view_tidy() for
- * those that come later. */
+/* The same view goes on with another max_counters; `config` is borrowed in place of the one before,
+ * from which it differs in nothing else. */
 void view_set_config(struct view *self, const struct config_publish *config,
                      const struct config_limits *limits);
 

@@ -67,7 +67,7 @@ void application_replace(struct fake *fake, struct application *application)
     char *text = json_dumps(event, JSON_COMPACT);
     console_event("replaced id=%u app=%s", old->id, application->name);
     /* A thread that is stuck takes nothing any more; the application leaves it all the same. */
-    if (old->state == SESSION_OPEN) {
+    if (old->state == SESSION_OPEN && !fake->hides_replaced) {
         session_send_text(old, text, strlen(text));
         session_flush(old);
     }

@@ -121,6 +121,18 @@ static void run_password(struct fake *fake, struct session *session, char *rest)
     console_done();
 }
 
+static void run_replaced_events(struct fake *fake, struct session *session, char *rest)
+{
+    (void)session;
+    const char *word = console_next_word(&rest);
+    if (!word || (strcmp(word, "on") != 0 && strcmp(word, "off") != 0)) {
+        console_error("replaced-events: \"%s\" is no choice; allowed: on, off", word ? word : "");
+        return;
+    }
+    fake->hides_replaced = strcmp(word, "off") == 0;
+    console_done();
+}
+
 static void run_drop_all(struct fake *fake, struct session *session, char *rest)
 {
     (void)rest;
@@ -171,6 +183,7 @@ const struct console_command console_server_commands[] = {
     {"stop-listening", false, run_stop_listening},
     {"listen", false, run_listen},
     {"password", false, run_password},
+    {"replaced-events", false, run_replaced_events},
     {"drop-all", false, run_drop_all},
     {"restart", false, run_restart},
     {"stats", false, run_stats},

@@ -99,6 +99,7 @@ struct fake {
     struct flood_source *flood_sources; /* utlist: the applications that ever were flooded */
     FILE *truth;                        /* what became of the flood's events; NULL: no log */
     bool swallows_answers; /* RESTResponses are filtered out, as an eventFilter may do */
+    bool hides_replaced;   /* so is ApplicationReplaced */
     bool is_quitting;
     struct fake_stats stats;
 };

@@ -232,8 +232,8 @@ class Load:
 
     NUMBERS = 100000
 
-    def __init__(self, stage):
-        self.stage = stage
+    def __init__(self, stage, app="ivr"):
+        self.stage, self.app = stage, app
         self.is_over = threading.Event()
         self.calls, self.failed = 0, None
         stage.asterisk.ari.must("POST", "channels", endpoint=f"Local/{self.NUMBERS}@paced/n",
@@ -244,7 +244,7 @@ class Load:
     def call(self):
         while not self.is_over.is_set():
             try:
-                self.stage.asterisk.place_calls()
+                self.stage.asterisk.place_calls(app=self.app)
                 self.calls += 1
             except call.CallFailed as error:
                 self.failed = error

@@ -4,6 +4,7 @@
  * connection, or to the first while the second is being made, each number comes once, or what is
  * missing was told.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "flow/handover_stage.h"
@@ -15,9 +16,9 @@ static struct stage stage;
 
 /* The bridge and its subscriber are one thread here, which a sanitizer slows down. */
 #ifdef SANITIZED
-enum { RATE = 2000, HANDOVERS = 6 };
+enum { RATE = 2000, MANY = 6 };
 #else
-enum { RATE = 10000, HANDOVERS = 20 };
+enum { RATE = 10000, MANY = 20 };
 #endif
 
 static void begin(void)
@@ -48,7 +49,7 @@ Test(handover, many_times_under_events)
     enum { LATE = 14 };
     begin();
     stage_flood(&stage, RATE, LATE);
-    for (unsigned i = 1; i <= HANDOVERS; i++) {
+    for (unsigned i = 1; i <= MANY; i++) {
         uint64_t before = stage.numbers;
         STAGE_UNTIL(&stage, stage.numbers >= before + 1000);
         stage_next(&stage);
@@ -59,14 +60,42 @@ Test(handover, many_times_under_events)
     STAGE_UNTIL(&stage, stage.numbers >= before + 1000);
     STAGE_UNTIL(&stage, metrics_get(METRIC_LINKS_LEAVING) == 0);
     expect_all();
-    cr_assert_eq(stage.replaced, HANDOVERS);
-    cr_assert_eq(metrics_get(METRIC_HANDOVERS), HANDOVERS);
+    cr_assert_eq(stage.replaced, MANY);
+    cr_assert_eq(metrics_get(METRIC_HANDOVERS), MANY);
     /* The application is as it was: nothing was unsubscribed, and asked for again. */
     fake_do(stage.asterisk, "stats");
     cr_assert_eq(fake_count_events(stage.asterisk, "rest DELETE"), 0);
     cr_assert_eq(fake_count_events(stage.asterisk, "rest POST"), 0);
-    cr_assert_eq(fake_count_events(stage.asterisk, "closed id="), HANDOVERS);
+    cr_assert_eq(fake_count_events(stage.asterisk, "closed id="), MANY);
     cr_assert_eq(fake_count_events(stage.asterisk, "closed id=1 app=ivr code=1000"), 1);
+    end();
+}
+
+/* An eventFilter of the application keeps ApplicationReplaced back: the close handshake of each old
+ * connection proves that all of it has come. */
+Test(handover, replaced_is_filtered_out)
+{
+    enum { HANDOVERS = 3, LATE = 14 };
+    begin();
+    fake_do(stage.asterisk, "replaced-events off");
+    stage_flood(&stage, RATE, LATE);
+    for (unsigned i = 1; i <= HANDOVERS; i++) {
+        uint64_t before = stage.numbers;
+        STAGE_UNTIL(&stage, stage.numbers >= before + 1000);
+        stage_next(&stage);
+        stage_hand_over(&stage);
+        STAGE_UNTIL(&stage, stage.handed_over == i);
+    }
+    STAGE_UNTIL(&stage, metrics_get(METRIC_LINKS_LEAVING) == 0);
+    expect_all();
+    cr_assert_eq(stage.replaced, 0);
+    fake_do(stage.asterisk, "stats");
+    for (unsigned i = 1; i <= HANDOVERS; i++) {
+        char closed[64];
+        snprintf(closed, sizeof closed, "closed id=%u app=ivr code=1000", i);
+        cr_assert_eq(fake_count_events(stage.asterisk, closed), 1, "no %s", closed);
+    }
+    cr_assert_eq(fake_count_events(stage.asterisk, "rest DELETE"), 0);
     end();
 }
 

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fault/certificates.h"
 #include "flow/reload_stage.h"
 
 TestSuite(reload_links, .timeout = 900);
@@ -407,51 +406,4 @@ Test(reload_links, subscribe_all_on_and_off)
     STAGE_UNTIL(&stage, stage.gaps > gaps - (gaps > 0)); /* the time between is told */
     cr_assert_eq(stage.disturbances, 0);
     stage_close(&stage);
-}
-
-/* --- TLS */
-
-static void copy_file(const char *from, const char *to)
-{
-    char command[256];
-    snprintf(command, sizeof command, "cp %s %s.new && mv %s.new %s", from, to, to, to);
-    cr_assert_eq(system(command), 0);
-}
-
-/* A node with TLS where there was none before; and an authority that changes in its file. */
-Test(reload_links, tls_comes_and_its_files_change)
-{
-    struct certificates certificates;
-    certificates_create(&certificates);
-    char ca[128];
-    snprintf(ca, sizeof ca, "%s/the_ca.pem", certificates.directory);
-    copy_file(certificates.ca, ca);
-    stage_open(&stage, 1);
-    const char *const options[] = {"--tls-cert", certificates.good, "--tls-key",
-                                   certificates.good_key, NULL};
-    struct fake *secure = fake_start_asterisk(options);
-    cr_assert_not_null(secure);
-    stage_start(&stage, STAGE_A "publish:\n" STAGE_EVENTS STAGE_REST, stage.fake[0]->port);
-    static const char with_tls[] =
-        STAGE_A "  - {name: s, url: \"wss://127.0.0.1:%u/ari\", username: lab, password: secret,"
-                " backoff_min_ms: 10, backoff_max_ms: 20, apps: [x], tls: {ca_file: %s}" END;
-    stage_reload(&stage, with_tls, stage.fake[0]->port, secure->port, ca);
-    stage_await_up(&stage, "s");
-    stage_ask_until(&stage, "GET", "asterisk/ping", "s", 200);
-    /* An authority that has not signed: the connection stays, no second one is made. */
-    copy_file(certificates.other_ca, ca);
-    stage_expect_reload(&stage, "node s: tls.ca_file (hand-over)");
-    cr_assert_not_null(
-        daemon_await_log(stage.daemon, "handover_failed", "certificate", FLOW_TIMEOUT_MS));
-    stage_await_up(&stage, "s");
-    copy_file(certificates.ca, ca);
-    stage_expect_reload(&stage, "node s: tls.ca_file (hand-over)");
-    STAGE_UNTIL(&stage, stage.handovers == 1);
-    stage_ask_until(&stage, "GET", "asterisk/ping", "s", 200);
-    stage_reload(&stage, STAGE_A "publish:\n" STAGE_EVENTS STAGE_REST, stage.fake[0]->port);
-    STAGE_UNTIL(&stage, strcmp(stage.removed, "s") == 0);
-    unlink(ca);
-    certificates_destroy(&certificates);
-    stage_close(&stage);
-    cr_assert_eq(fake_stop(&secure), 0);
 }

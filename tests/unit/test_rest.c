@@ -471,3 +471,149 @@ Test(rest, certificate_of_another_host)
     }
     exchange_destroy(&exchange);
 }
+
+/* --- bodies that are read piece by piece */
+
+struct reading {
+    struct exchange exchange; /* first: on_done() takes it for its owner */
+    char bytes[MAX_BYTES + 100];
+    size_t length;
+    unsigned pieces;
+    size_t enough; /* no more is wanted from so many bytes on; 0: all is */
+};
+
+static bool on_piece(void *owner, const char *bytes, size_t length)
+{
+    struct reading *reading = owner;
+    cr_assert_eq(reading->exchange.done, 0, "a piece after the end");
+    cr_assert_leq(reading->length + length, sizeof reading->bytes);
+    memcpy(reading->bytes + reading->length, bytes, length);
+    reading->length += length;
+    reading->pieces++;
+    return reading->enough == 0 || reading->length < reading->enough;
+}
+
+static void begin_reading(struct reading *reading, uint32_t timeout_ms)
+{
+    reading->exchange.done = 0;
+    reading->length = 0;
+    reading->pieces = 0;
+    cr_assert_eq(rest_read(&reading->exchange.target, "/ari/channels", timeout_ms, on_piece,
+                           on_done, reading, &reading->exchange.request),
+                 ARIZMQ_OK);
+    char *head = await_request(&reading->exchange);
+    expect_head(head, "GET /ari/channels HTTP/1.1\r\n", NULL);
+    free(head);
+}
+
+static void read_all(struct reading *reading, const char *answer)
+{
+    begin_reading(reading, PATIENT_MS);
+    peer_send_text(&reading->exchange.peer, answer);
+    EXCHANGE_UNTIL(&reading->exchange, reading->exchange.done > 0);
+    cr_expect_eq(reading->exchange.done, 1);
+    EXCHANGE_UNTIL(&reading->exchange, reading->exchange.peer.is_eof);
+    peer_close(&reading->exchange.peer);
+}
+
+Test(rest, reads_piece_by_piece)
+{
+    static struct reading reading;
+    exchange_create(&reading.exchange, false);
+    reading.exchange.target.max_message_bytes = 1000; /* not a bound of such bodies */
+    begin_reading(&reading, PATIENT_MS);
+    char head[100];
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", MAX_BYTES);
+    peer_send_text(&reading.exchange.peer, head);
+    for (unsigned sent = 0; sent < MAX_BYTES; sent += 1000) {
+        char bytes[1000];
+        memset(bytes, 'a' + (int)(sent / 1000 % 26), sizeof bytes);
+        peer_send(&reading.exchange.peer, bytes, sizeof bytes);
+        if (sent == 2000) { /* what has come is told before the rest comes */
+            EXCHANGE_UNTIL(&reading.exchange, reading.length == 3000);
+            cr_expect_eq(reading.exchange.done, 0);
+        }
+    }
+    EXCHANGE_UNTIL(&reading.exchange, reading.exchange.done > 0);
+    cr_expect_eq(reading.exchange.status, 200, "%s", reading.exchange.error);
+    cr_expect_eq(reading.exchange.length, 0);
+    cr_expect_eq(reading.length, MAX_BYTES);
+    cr_expect_gt(reading.pieces, 1);
+    for (size_t i = 0; i < reading.length; i++) {
+        cr_assert_eq(reading.bytes[i], 'a' + (int)(i / 1000 % 26), "%zu", i);
+    }
+    exchange_destroy(&reading.exchange);
+}
+
+Test(rest, reads_bodies_in_other_forms)
+{
+    static struct reading reading;
+    exchange_create(&reading.exchange, false);
+    read_all(&reading, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n2\r\n{}\r\n"
+                       "1\r\n]\r\n0\r\n\r\n");
+    cr_expect_eq(reading.exchange.status, 200, "%s", reading.exchange.error);
+    cr_expect_eq(reading.length, 4);
+    cr_expect_eq(strncmp(reading.bytes, "[{}]", 4), 0);
+    read_all(&reading, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    cr_expect_eq(reading.exchange.status, 200, "%s", reading.exchange.error);
+    cr_expect_eq(reading.pieces, 0);
+    /* What is no list comes with the answer. */
+    read_all(&reading, "HTTP/1.1 404 Not Found\r\nContent-Length: 23\r\n\r\n"
+                       "{\"message\":\"Not found\"}");
+    cr_expect_eq(reading.exchange.status, 404);
+    cr_expect_str_eq(reading.exchange.body, "{\"message\":\"Not found\"}");
+    cr_expect_eq(reading.pieces, 0);
+    exchange_destroy(&reading.exchange);
+}
+
+Test(rest, reads_no_more_than_is_wanted)
+{
+    static struct reading reading;
+    exchange_create(&reading.exchange, false);
+    static const size_t lengths[] = {1, 4, 5};
+    uint64_t failures = metrics_get(METRIC_REST_FAILURES);
+    for (unsigned i = 0; i < 3; i++) {
+        reading.enough = lengths[i];
+        read_all(&reading, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        cr_expect_eq(reading.exchange.status, 0);
+        cr_expect_str_eq(reading.exchange.error, "the answer's body was refused");
+        cr_expect_eq(reading.pieces, 1);
+    }
+    cr_expect_eq(metrics_get(METRIC_REST_FAILURES) - failures, 3);
+    exchange_destroy(&reading.exchange);
+}
+
+Test(rest, reading_that_is_cut_off)
+{
+    static struct reading reading;
+    exchange_create(&reading.exchange, false);
+    for (unsigned i = 0; i < 3; i++) {
+        begin_reading(&reading, i == 2 ? 300 : PATIENT_MS);
+        peer_send_text(&reading.exchange.peer,
+                       i == 0
+                           ? "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{}"
+                           : "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[{}\r\n");
+        EXCHANGE_UNTIL(&reading.exchange, reading.length == 3 || reading.exchange.done > 0);
+        if (i < 2) {
+            cr_expect_eq(reading.exchange.done, 0, "%s", reading.exchange.error);
+            peer_close(&reading.exchange.peer);
+        }
+        EXCHANGE_UNTIL(&reading.exchange, reading.exchange.done > 0);
+        /* libwebsockets takes the end of the connection for that of a chunked body. */
+        cr_expect_eq(reading.exchange.status, i == 1 ? 200 : 0, "%u: %d", i,
+                     reading.exchange.status);
+        cr_expect_eq(reading.length, 3);
+        peer_close(&reading.exchange.peer);
+    }
+    /* Nobody waits for the rest. */
+    begin_reading(&reading, PATIENT_MS);
+    peer_send_text(&reading.exchange.peer, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{}");
+    EXCHANGE_UNTIL(&reading.exchange, reading.length == 3);
+    peer_send_text(&reading.exchange.peer, ",{}");
+    peer_turn(&reading.exchange.peer);
+    rest_cancel(&reading.exchange.request);
+    EXCHANGE_UNTIL(&reading.exchange, reading.exchange.peer.is_eof);
+    cr_expect_eq(reading.length, 3);
+    cr_expect_eq(reading.exchange.done, 0);
+    exchange_destroy(&reading.exchange);
+}
