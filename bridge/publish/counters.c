@@ -162,6 +162,15 @@ void counters_count(struct counters *self, const struct topic *topic, uint64_t *
     }
 }
 
+uint64_t counters_hash(uint64_t seed, const struct topic *topic, unsigned depth)
+{
+    uint64_t hash = seed;
+    for (unsigned i = 0; i <= depth; i++) {
+        hash = hash_on(hash, topic->bytes, i > 0 ? topic->end[i - 1] : 0, topic->end[i]);
+    }
+    return hash_end(hash);
+}
+
 void counters_set_max(struct counters *self, uint32_t max)
 {
     self->max = max;

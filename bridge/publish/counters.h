@@ -28,6 +28,9 @@ void counters_destroy(struct counters **self);
  * like none. */
 void counters_count(struct counters *self, const struct topic *topic, uint64_t *count);
 
+/* The hash by which the topic's first `depth` + 1 tokens are known, under `seed`. For tests. */
+uint64_t counters_hash(uint64_t seed, const struct topic *topic, unsigned depth);
+
 /* Another bound from now on. What is beyond it leaves with counters_trim(), which drops at most
  * `most`; to be called now and then. */
 void counters_set_max(struct counters *self, uint32_t max);
