@@ -96,6 +96,7 @@ static json_t *print_limits(const struct config *config)
         {"limits.max_event_bytes", config->limits.max_event_bytes},
         {"limits.max_counters", config->limits.max_counters},
         {"limits.heartbeat_first_tokens", config->limits.heartbeat_first_tokens},
+        {"limits.coalesce_ms", config->limits.coalesce_ms},
         {"limits.receive_buffer_bytes", config->limits.receive_buffer_bytes},
         {"gateway.timeout_ms", gateway->timeout_ms},
         {"gateway.max_timeout_ms", gateway->max_timeout_ms},

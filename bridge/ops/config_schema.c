@@ -105,6 +105,7 @@ static const cyaml_schema_field_t limits_fields[] = {
     CYAML_FIELD_UINT("max_counters", OPTIONAL, struct config_limits, max_counters),
     CYAML_FIELD_UINT("heartbeat_first_tokens", OPTIONAL, struct config_limits,
                      heartbeat_first_tokens),
+    CYAML_FIELD_UINT("coalesce_ms", OPTIONAL, struct config_limits, coalesce_ms),
     CYAML_FIELD_UINT("receive_buffer_bytes", OPTIONAL, struct config_limits, receive_buffer_bytes),
     CYAML_FIELD_END,
 };

@@ -48,6 +48,7 @@
     X(RECEIVE_BUFFER_BYTES, gauge, "arizmq_receive_buffer_bytes", "limits.receive_buffer_bytes")   \
     X(HEARTBEAT_FIRST_TOKENS_MAX, gauge, "arizmq_heartbeat_first_tokens_max",                      \
       "limits.heartbeat_first_tokens")                                                             \
+    X(COALESCE_MS, gauge, "arizmq_coalesce_milliseconds", "limits.coalesce_ms")                    \
     X(RELOADS, counter, "arizmq_reloads_total", "Configurations loaded again and applied")         \
     X(RELOADS_REFUSED, counter, "arizmq_reloads_refused_total",                                    \
       "Configurations not applied, because something was wrong with them; all stayed as it was")   \

@@ -43,6 +43,7 @@ const struct reload_key reload_keys[] = {
     {"limits.max_event_bytes", RELOAD_AT_ONCE},
     {"limits.max_counters", RELOAD_AT_ONCE},
     {"limits.heartbeat_first_tokens", RELOAD_AT_ONCE},
+    {"limits.coalesce_ms", RELOAD_AT_ONCE},
     /* libwebsockets has its buffer once and for all. */
     {"limits.receive_buffer_bytes", RELOAD_RESTART},
     {"gateway.enabled", RELOAD_RESTART},

@@ -20,6 +20,7 @@ static void show_bounds(const struct config *config)
     metrics_set(METRIC_EVENT_BYTES_MAX, config->limits.max_event_bytes);
     metrics_set(METRIC_RECEIVE_BUFFER_BYTES, config->limits.receive_buffer_bytes);
     metrics_set(METRIC_HEARTBEAT_FIRST_TOKENS_MAX, config->limits.heartbeat_first_tokens);
+    metrics_set(METRIC_COALESCE_MS, config->limits.coalesce_ms);
     metrics_set(METRIC_STOP_TIMEOUT_MS, config->stop_timeout_ms);
 }
 

@@ -64,6 +64,7 @@ Test(config, example_has_the_defaults)
     cr_expect_eq(memcmp(&config->limits, &bare->limits, sizeof config->limits), 0);
     cr_expect_eq(config->limits.max_counters, 100000);
     cr_expect_eq(config->limits.heartbeat_first_tokens, 1000);
+    cr_expect_eq(config->limits.coalesce_ms, 0);
     cr_expect_eq(config->limits.receive_buffer_bytes, 65536);
     expect_gateway_defaults(&config->gateway);
     expect_gateway_defaults(&bare->gateway);
@@ -227,6 +228,7 @@ Test(config, reads_every_key)
     cr_expect_eq(config->limits.max_event_bytes, 1073741824);
     cr_expect_eq(config->limits.max_counters, 1);
     cr_expect_eq(config->limits.heartbeat_first_tokens, 7);
+    cr_expect_eq(config->limits.coalesce_ms, 5);
     cr_expect_eq(config->limits.receive_buffer_bytes, 1024);
     cr_expect_eq(config->heartbeat_ms, 10);
     cr_expect_eq(config->stop_timeout_ms, 10);

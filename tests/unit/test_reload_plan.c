@@ -210,12 +210,14 @@ static const struct pair pairs[] = {
      "", NULL},
     /* the rest */
     {A,
-     A "limits: {max_event_bytes: 1024, max_counters: 1, heartbeat_first_tokens: 1}\n"
-       "gateway: {timeout_ms: 11, max_timeout_ms: 12, answer_timeout_ms: 100, max_requests: 3,"
-       " max_requests_per_node: 2, max_body_bytes: 1024, max_request_line_bytes: 256,"
-       " max_reply_bytes: 1024, max_objects: 1, once_window_ms: 100, once_max_requests: 1,"
-       " once_max_bytes: 1024}\n",
+     A
+     "limits: {max_event_bytes: 1024, max_counters: 1, heartbeat_first_tokens: 1, coalesce_ms: 1}\n"
+     "gateway: {timeout_ms: 11, max_timeout_ms: 12, answer_timeout_ms: 100, max_requests: 3,"
+     " max_requests_per_node: 2, max_body_bytes: 1024, max_request_line_bytes: 256,"
+     " max_reply_bytes: 1024, max_objects: 1, once_window_ms: 100, once_max_requests: 1,"
+     " once_max_bytes: 1024}\n",
      "limits.max_event_bytes; limits.max_counters; limits.heartbeat_first_tokens; "
+     "limits.coalesce_ms; "
      "gateway.timeout_ms; gateway.max_timeout_ms; gateway.answer_timeout_ms; gateway.max_requests; "
      "gateway.max_requests_per_node; gateway.max_body_bytes; gateway.max_request_line_bytes; "
      "gateway.max_reply_bytes; gateway.max_objects; gateway.once_window_ms; "
