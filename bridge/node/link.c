@@ -149,9 +149,7 @@ static void on_refused(void *owner, enum ws_refusal why, uint64_t length)
 
 static void on_heard(void *owner, uint64_t received_ns)
 {
-    struct link *link = owner;
-    link_watch_heard(link, received_ns);
-    ws_pause(link->ws, link->environment->config->limits.coalesce_ms);
+    link_watch_heard(owner, received_ns);
 }
 
 void link_mark_incomplete(struct link *self)

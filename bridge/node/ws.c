@@ -18,7 +18,6 @@
 static void ws_free(struct ws *ws)
 {
     lws_sul_cancel(&ws->end_later);
-    lws_sul_cancel(&ws->pause);
     struct ws_frame *frame = NULL;
     struct ws_frame *next = NULL;
     DL_FOREACH_SAFE(ws->waiting, frame, next)
@@ -179,25 +178,6 @@ int ws_send_text(struct ws *self, const char *text, size_t length)
 int ws_ping(struct ws *self)
 {
     return ws_queue(self, WS_PING, NULL, 0);
-}
-
-static void end_pause(lws_sorted_usec_list_t *sul)
-{
-    struct ws *ws = lws_container_of(sul, struct ws, pause);
-    if (ws->wsi != NULL) {
-        lws_rx_flow_control(ws->wsi, 1);
-    }
-}
-
-void ws_pause(struct ws *self, uint32_t wait_ms)
-{
-    if (wait_ms == 0 || self->transport != &ws_raw_transport || self->wsi == NULL ||
-        self->is_closing) {
-        return;
-    }
-    lws_rx_flow_control(self->wsi, 0);
-    lws_sul_schedule(self->target.context, 0, &self->pause, end_pause,
-                     (lws_usec_t)wait_ms * LWS_US_PER_MS);
 }
 
 static int queue_close(struct ws *ws, unsigned code)

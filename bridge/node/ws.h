@@ -66,10 +66,6 @@ int ws_send_text(struct ws *self, const char *text, size_t length);
 /* Queues a ping; the pong arrives as heard(). Errors as ws_send_text(). */
 int ws_ping(struct ws *self);
 
-/* Called from within heard(): what comes in the next `wait_ms` is not read before they are over,
- * and then together. 0 does nothing; nor does a transport of wss://, which may have read ahead. */
-void ws_pause(struct ws *self, uint32_t wait_ms);
-
 /* Begins the closing handshake; messages that are still on their way are delivered, then ended().
  */
 void ws_close(struct ws *self, enum ws_close_code code);

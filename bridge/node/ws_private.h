@@ -39,7 +39,6 @@ struct ws {
     void *owner;
     struct lws *wsi;
     lws_sorted_usec_list_t end_later; /* to report a failure of ws_open() itself from the loop */
-    lws_sorted_usec_list_t pause;     /* until it is read again */
     bool is_opening;                  /* within ws_open() */
     bool has_asked;                   /* the handshake has begun */
     bool is_open;                     /* it is done */

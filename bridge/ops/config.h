@@ -101,7 +101,7 @@ struct config_limits {
     uint64_t max_event_bytes;        /* 4 MiB */
     uint32_t max_counters;           /* 100000 topic counters for each view and depth */
     uint32_t heartbeat_first_tokens; /* 1000: the most first tokens that a heartbeat lists */
-    uint32_t coalesce_ms;            /* 0: what has come is read at once */
+    uint32_t coalesce_ms;            /* 0: events that come are read at once */
     uint32_t receive_buffer_bytes;   /* 65536: the most that is read from a socket in one go */
 };
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <czmq.h>
 
@@ -21,6 +22,7 @@
 #include "base/clock.h"
 #include "ops/file_limit.h"
 #include "ops/log.h"
+#include "ops/metrics.h"
 #include "ops/service_private.h"
 #include "publish/own_event.h"
 
@@ -172,6 +174,21 @@ static int service_start(struct service *service)
     return ARIZMQ_OK;
 }
 
+/* After a turn that brought little: what comes meanwhile is read in one go by the next. One that
+ * brought more has not read all there is, and a rest would hold it up. */
+static void rest_after_events(struct service *service)
+{
+    enum { LITTLE_BYTES = 16384 };
+    uint64_t bytes = metrics_get(METRIC_EVENT_BYTES);
+    uint64_t brought = bytes - service->bytes_seen;
+    service->bytes_seen = bytes;
+    uint32_t coalesce_ms = service->config->limits.coalesce_ms;
+    if (coalesce_ms > 0 && brought > 0 && brought < LITTLE_BYTES) {
+        struct timespec rest = {.tv_nsec = (long)coalesce_ms * 1000000};
+        nanosleep(&rest, NULL); /* nothing wakes it: signals are blocked */
+    }
+}
+
 static int linger_ms(const struct service *service)
 {
     uint64_t now = clock_monotonic_ms();
@@ -192,6 +209,7 @@ int service_run(const struct config *config, const struct config_source *source,
             log_error("loop_failed", "libwebsockets' loop has ended");
             result = ARIZMQ_EIO;
         }
+        rest_after_events(&service);
     }
     gateway_destroy(&service.gateway);
     assume_destroy(&service.assume);

@@ -45,6 +45,7 @@ struct service {
     lws_sorted_usec_list_t stopping;
     uint64_t stop_by_ms;  /* 0: not stopping */
     uint64_t drain_by_ms; /* for what was published to reach subscribers and disk */
+    uint64_t bytes_seen;  /* of events, at the end of the last turn of the loop */
     bool links_are_stopping;
     bool is_done;
     bool has_failed; /* the exit status says so */
