@@ -42,17 +42,18 @@ class Coalesce(FleetTest):
         return len(times), time.monotonic() - begin
 
     def test_events_are_read_together(self):
-        bridge, (fake,), client = self.up(more="limits: {coalesce_ms: 50}\nstate: {enabled: false}\n")
+        bridge, (fake,), client = self.up(more="limits: {coalesce_ms: 20}\nstate: {enabled: false}\n")
         socket = self.subscribe(bridge)
         reads, took_s = self.reads(fake, socket)
-        self.assertLessEqual(reads, took_s / 0.050 + 2)
+        # Where much has come at once there may be one more before the next rest.
+        self.assertLessEqual(reads, 2 * took_s / 0.020 + 2)
         # A reload changes it for the connection that is there.
-        bridge.config.write_text(bridge.config.read_text().replace("coalesce_ms: 50",
-                                                                   "coalesce_ms: 100"))
+        bridge.config.write_text(bridge.config.read_text().replace("coalesce_ms: 20",
+                                                                   "coalesce_ms: 40"))
         bridge.process.send_signal(signal.SIGHUP)
         wait_until("it is reloaded", lambda: "limits.coalesce_ms" in bridge.log.read_text())
         reads, took_s = self.reads(fake, socket)
-        self.assertLessEqual(reads, took_s / 0.100 + 2)
+        self.assertLessEqual(reads, 2 * took_s / 0.040 + 2)
         self.assertEqual(client.ask("GET", "asterisk/ping")[0]["status_code"], 200)
 
 
