@@ -41,6 +41,9 @@ static void again_in(struct service *service, lws_sorted_usec_list_t *sul, sul_c
 static void on_beat(lws_sorted_usec_list_t *sul)
 {
     struct service *service = lws_container_of(sul, struct service, beat);
+    if (service->is_done) {
+        return; /* the last one has been sent */
+    }
     service_beat_again(service);
     pipeline_beat(service->pipeline);
     journal_watch(service->journal);

@@ -6,7 +6,8 @@
 
 An observer of its own connection hears the same events as the bridge's subscriber, while the bridge
 is handed over to another user of ARI again and again, applications and nodes come and go, and a file
-is wrong; with subscribe_all, that is turned off and on then. Exit status 77 where there can be no Asterisk.
+is wrong; with subscribe_all, that is turned off and on then. Exit status 77 where there can be no
+Asterisk.
 """
 import collections
 import contextlib
@@ -19,8 +20,8 @@ from asterisk import DeviceStates, Load, numbers_of, without_application
 from asterisk_stage import Client, Failed, Stage, call, check, wait_until
 from gateway import Gateway
 
-HANDOVERS = 6
-REMOVALS = 10
+HANDOVERS = 4
+REMOVALS = 3
 LAB = "username: lab\n    password: secret\n"
 SECOND = "username: second\n    password: other\n"
 APPS = "apps: [ivr]"

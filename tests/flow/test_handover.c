@@ -16,7 +16,7 @@ static struct stage stage;
 
 /* The bridge and its subscriber are one thread here, which a sanitizer slows down. */
 #ifdef SANITIZED
-enum { RATE = 2000, MANY = 6 };
+enum { RATE = 1000, MANY = 4 };
 #else
 enum { RATE = 10000, MANY = 20 };
 #endif

@@ -17,9 +17,9 @@ static struct relay relay;
 /* Events a second at each of two Asterisks. What is sanitized must not fall behind by the time that
  * a takeover may take. */
 #ifdef SANITIZED
-enum { RATE = 700, TAKEOVERS = 6 };
+enum { RATE = 700, TAKEOVERS = 4 };
 #else
-enum { RATE = 5000, TAKEOVERS = 20 };
+enum { RATE = 5000, TAKEOVERS = 8 };
 #endif
 
 static struct relay_bridge *begin(void)

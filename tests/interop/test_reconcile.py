@@ -263,7 +263,7 @@ class Faults(ReconcileTest):
         recorder = Recorder(listener)
         fake.do(end)
         self.assertEqual(self.told(recorder.until_reconciled()), list(wanted))
-        self.assertTrue(self.snapshot(client)["links"][0]["complete"])
+        wait_until("it is complete", lambda: self.snapshot(client)["links"][0]["complete"])
 
     def test_info_is_refused(self):
         self.check_fault("rest-status asterisk/info 503", "rest-status asterisk/info 0",

@@ -91,6 +91,7 @@ class Resource(TakeoverTest):
         self.assertIn("given up", self.refused(client, 409, "conflict", "POST",
                                                body=b'{"epoch":7,"links":{}}'))
         self.assertIn("given up", self.report(client)["outcome"])
+        fake.do("stats")  # what it has seen stands before the answer
         self.assertEqual(len([line for line in fake.events if "connected id" in line]), 1)
         self.begin_surely(client, 8)
         self.report(client, "DELETE", URI + "?epoch=8")

@@ -12,7 +12,7 @@ enum { RANDOM_JSON_MAX = 65536 };
 
 /* What is sanitized takes ten times as long, and tries so many times less. */
 #ifdef SANITIZED
-enum { RANDOM_LESS = 5 };
+enum { RANDOM_LESS = 10 };
 #else
 enum { RANDOM_LESS = 1 };
 #endif
