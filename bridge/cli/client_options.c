@@ -17,7 +17,8 @@ enum { KEY_TIMEOUT_MS = 0x200, TIMEOUT_MS_MAX = 3600000 };
 /* --timeout is understood too, as an abbreviation. */
 static const struct argp_option option_list[] = {
     {"connect", 'c', "ENDPOINT", 0,
-     "Where the gateway is, tcp://HOST:PORT or ipc://PATH (default " ARIZMQ_GATEWAY_ENDPOINT ")", 0},
+     "Where the gateway is, tcp://HOST:PORT or ipc://PATH (default " ARIZMQ_GATEWAY_ENDPOINT ")",
+     0},
     {"timeout-ms", KEY_TIMEOUT_MS, "MS", 0,
      "How long the bridge may take, in milliseconds (default 5000); the tool waits a second longer",
      0},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Requests for arizmq/takeover become letters to the event thread, its reports become replies.
- * command.c hands the requests in, gateway.c the reports. Shapes: schemas/arizmq-takeover.schema.json.
+ * command.c hands the requests in, gateway.c the reports. Shapes:
+ * schemas/arizmq-takeover.schema.json.
  */
 #include "gateway/takeover.h"
 

@@ -3,8 +3,8 @@
  * A connection that a successor has taken over from: kept until what is still on its way over it
  * has come, then closed without a word to the subscribers. Late events are published as they come,
  * the answers to commands that were sent over it are handed on. The application belongs to the
- * successor now, so its subscriptions are not touched, unless that is connected to another Asterisk:
- * then this one is left as link_close.c leaves it. Made by link_successor.c.
+ * successor now, so its subscriptions are not touched, unless that is connected to another
+ * Asterisk: then this one is left as link_close.c leaves it. Made by link_successor.c.
  *
  * That nothing is missing is proven by ApplicationReplaced, or else by the close frame that answers
  * ours: Asterisk wrote whatever came before it on the same connection. Where neither comes, events
@@ -105,8 +105,7 @@ static void on_unsubscribed(void *owner, const struct rest_answer *answer)
     leaving->rest = NULL;
     if (answer->status != 200) {
         log_debug("unsubscribe", "%s: no device-state unsubscription: status %d %s",
-                  leaving->link->label, answer->status,
-                  answer->error != NULL ? answer->error : "");
+                  leaving->link->label, answer->status, answer->error != NULL ? answer->error : "");
     }
     begin_phase(leaving);
     ws_close(leaving->ws, WS_CODE_NORMAL);
@@ -174,8 +173,8 @@ static void on_tick(lws_sorted_usec_list_t *sul)
     unsigned wanted = leaving->is_closing    ? HANDSHAKE_TICKS
                       : leaving->is_replaced ? LINGER_TICKS
                                              : REPLACED_TICKS;
-    bool is_over = leaving->rest == NULL && (leaving->silent_ticks >= wanted ||
-                                             leaving->phase_ticks >= PHASE_TICKS_MAX);
+    bool is_over = leaving->rest == NULL &&
+                   (leaving->silent_ticks >= wanted || leaving->phase_ticks >= PHASE_TICKS_MAX);
     if (is_over && leaving->is_closing) {
         give_up(leaving);
         return;

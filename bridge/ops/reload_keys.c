@@ -38,7 +38,8 @@ const struct reload_key reload_keys[] = {
     {"publish[].view", RELOAD_RESTART},
     {"publish[].topic", RELOAD_RESTART},
     /* libzmq sends another mark to every connection, one that is just ending among them, which can
-     * crash it; and under a smaller one a subscriber that has read all can count as full for good. */
+     * crash it; and under a smaller one a subscriber that has read all can count as full for good.
+     */
     {"publish[].sndhwm", RELOAD_RESTART},
     {"limits.max_event_bytes", RELOAD_AT_ONCE},
     {"limits.max_counters", RELOAD_AT_ONCE},

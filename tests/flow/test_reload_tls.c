@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Reloads of nodes whose connections have TLS: it comes, its files change, and a connection is handed
- * over to another one.
+ * Reloads of nodes whose connections have TLS: it comes, its files change, and a connection is
+ * handed over to another one.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -65,7 +65,7 @@ Test(reload_tls, tls_comes_and_its_files_change)
 
 /* The only node, for printf: port, password, authority. */
 #define SECURE_A                                                                                   \
-    "nodes:\n  - {name: a, url: \"wss://127.0.0.1:%u/ari\", username: lab, password: %s,"           \
+    "nodes:\n  - {name: a, url: \"wss://127.0.0.1:%u/ari\", username: lab, password: %s,"          \
     " apps: [ivr], subscribe_all: true, backoff_min_ms: 10, backoff_max_ms: 20,"                   \
     " liveness_ms: 60000, tls: {ca_file: %s}}\n"                                                   \
     "publish:\n" STAGE_EVENTS STAGE_REST
