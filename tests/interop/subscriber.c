@@ -6,8 +6,9 @@
 int main(int argc, char **argv)
 {
     const char *const prefixes[] = {"StasisStart/", "ArizmqGap/"};
-    const struct arizmq_endpoint bridge = {.events = argc > 1 ? argv[1] : "tcp://127.0.0.1:5555",
-                                           .gateway = argc > 2 ? argv[2] : "tcp://127.0.0.1:5558"};
+    const struct arizmq_endpoint bridge = {
+        .events = argc > 1 ? argv[1] : "tcp://127.0.0.1:5555",
+        .gateway = argc > 2 ? argv[2] : "tcp://127.0.0.1:5558"};
     const struct arizmq_subscriber_options options = {
         .prefixes = prefixes, .prefixes_count = 2, .endpoints = &bridge, .endpoints_count = 1};
     struct arizmq_subscriber *subscriber = NULL;
