@@ -69,6 +69,12 @@ def compare(rounds):
         for rate in keys(rounds, "latency"):
             result += ratio(rounds, f"{member[:-3]} at {rate}/s, arizmqd / Node", "arizmqd", "node",
                             ("latency", rate, member), "below 1", lambda median: median < 1)
+    for rate in keys(rounds, "latency"):
+        losses = [float(not is_whole)
+                  for is_whole in values(rounds, "arizmqd", "latency", rate, "is_whole")]
+        if losses:
+            result.append(comparison(f"rounds with loss at {rate}/s, arizmqd", "", losses, "none",
+                                     lambda _, losses=losses: not any(losses)))
     own, floor = added_latency(rounds, "arizmqd", 1000), added_latency(rounds, "floor", 1000)
     if own and floor and all(one > 0 for one in floor):
         result.append(comparison("p50 added to no relay at 1000/s, arizmqd / floor", "",
