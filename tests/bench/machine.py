@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What the benchmarks say about the machine, and how they have tests/tools/lib.sh build and install."""
+"""What the benchmarks say about the machine, and how they have tests/tools/lib.sh build and
+install."""
 import os
 import subprocess
 import sys

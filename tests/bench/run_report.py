@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What the rounds of tests/bench/run say: tables with the medians and the spread over the rounds, the
-ratios, each taken within a round, with what they are to reach, and the plot."""
+"""What the rounds of tests/bench/run say: tables with the medians and the spread over the rounds,
+the ratios, each taken within a round, with what they are to reach, and the plot."""
 import statistics
 
 import machine

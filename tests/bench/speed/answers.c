@@ -129,11 +129,12 @@ static void answer_message(struct peer *peer, const char *text, size_t length)
     id += sizeof member - 1;
     size_t left = (size_t)(text + length - id);
     const char *end = memchr(id, '"', left);
-    int size = snprintf(answer, sizeof answer,
-                        "{\"type\":\"RESTResponse\",\"transaction_id\":\"\",\"request_id\":\"%.*s\","
-                        "\"status_code\":200,\"reason_phrase\":\"OK\",\"uri\":\"asterisk/ping\","
-                        "\"content_type\":\"application/json\",\"message_body\":\"{}\"}",
-                        (int)(end != NULL ? end - id : 0), id);
+    int size =
+        snprintf(answer, sizeof answer,
+                 "{\"type\":\"RESTResponse\",\"transaction_id\":\"\",\"request_id\":\"%.*s\","
+                 "\"status_code\":200,\"reason_phrase\":\"OK\",\"uri\":\"asterisk/ping\","
+                 "\"content_type\":\"application/json\",\"message_body\":\"{}\"}",
+                 (int)(end != NULL ? end - id : 0), id);
     struct bytes frame = {0};
     frame_append(&frame, true, FRAME_TEXT, answer, (size_t)size);
     peers_write(peer, frame.data, frame.length);

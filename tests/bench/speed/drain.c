@@ -8,10 +8,9 @@
  * are dealt out to the subscribers in turn. Says `ready` once each of them has had an event, and
  * then takes a command on stdin:
  *
- *     count FIRST COUNT [stamp] [shared]    counts the events FIRST to FIRST + COUNT - 1, which each
- *                                           subscriber is to get, or with `shared` one of them;
- *                                           with `stamp` also the time from sending to here.
- *                                           Says `counting`, and in the end a line of JSON
+ *     count FIRST COUNT [stamp] [shared]    counts the events FIRST to FIRST + COUNT - 1, which
+ * each subscriber is to get, or with `shared` one of them; with `stamp` also the time from sending
+ * to here. Says `counting`, and in the end a line of JSON
  *
  * The end is when all have come, or when nothing came for three seconds (five, before the first).
  * Ends with stdin.
@@ -53,8 +52,8 @@ static void subscribe(const struct drain *self, const char *template, unsigned f
     for (unsigned i = 0; i < count; i++) {
         char prefix[256];
         if (mark != NULL) {
-            snprintf(prefix, sizeof prefix, "%.*s%u%s", (int)(mark - template), template,
-                     first + i, mark + 2);
+            snprintf(prefix, sizeof prefix, "%.*s%u%s", (int)(mark - template), template, first + i,
+                     mark + 2);
         } else {
             snprintf(prefix, sizeof prefix, "%s", template);
         }

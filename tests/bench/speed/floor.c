@@ -2,9 +2,9 @@
 /*
  *     bench_floor WEBSOCKET_PORT
  *
- * The least that a relay from WebSocket to ZeroMQ costs, without libwebsockets and libzmq: takes the
- * events off the WebSocket, puts each as three ZMTP frames (topic, event, stamp) into a buffer and
- * writes what one read has brought with one write to each subscriber. It does not look into the
+ * The least that a relay from WebSocket to ZeroMQ costs, without libwebsockets and libzmq: takes
+ * the events off the WebSocket, puts each as three ZMTP frames (topic, event, stamp) into a buffer
+ * and writes what one read has brought with one write to each subscriber. It does not look into the
  * events, filters nothing and keeps nothing; topic and stamp have the size that arizmqd's have. A
  * slow subscriber holds it up. Writes `port N`, on which subscribers connect.
  */

@@ -62,8 +62,7 @@ static size_t take_message(struct tap *tap, const uint8_t *data, size_t length, 
     unsigned flags = ZMTP_MORE;
     for (unsigned part = 0; flags & ZMTP_MORE; part++) {
         unsigned kept = part < 2 ? part : 2;
-        size_t frame =
-            zmtp_parse(data + size, length - size, &body[kept], &body_length[kept]);
+        size_t frame = zmtp_parse(data + size, length - size, &body[kept], &body_length[kept]);
         if (frame == 0) {
             return 0;
         }
@@ -129,8 +128,7 @@ void tally_print(struct tally *self, uint64_t expected, uint64_t tap_least, uint
            expected, self->received, tap_least, tap_most, self->disordered, self->others,
            self->first_ns, self->last_ns);
     if (self->is_timed && self->received > 0) {
-        size_t count =
-            self->received < self->latencies_max ? self->received : self->latencies_max;
+        size_t count = self->received < self->latencies_max ? self->received : self->latencies_max;
         qsort(self->latencies_ns, count, sizeof *self->latencies_ns, compare);
         printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p99.9_us\": %.1f, \"max_us\": %.1f",
                percentile_us(self, 0.5), percentile_us(self, 0.99), percentile_us(self, 0.999),
