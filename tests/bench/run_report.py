@@ -63,7 +63,8 @@ def compare(rounds):
                                ("arizmqd", "node", 4.5), ("arizmqd", "python", 7)):
         result += ratio(rounds, f"events/s, {NAMES[left]} / {NAMES[right]}", left, right, into_one,
                         f"at least {least}", lambda median, least=least: median >= least)
-    result += ratio(rounds, "CPU at 5,000/s, arizmqd / Node", "arizmqd", "node", ("cpu", "cpu_us"),
+    result += ratio(rounds, "CPU at 5,000/s, arizmqd / Node", "arizmqd", "node",
+                    ("cpu", 5000, "cpu_us"),
                     "at most 0.5", lambda median: median <= 0.5)
     for member in ("p50_us", "p99_us"):
         for rate in keys(rounds, "latency"):
@@ -104,12 +105,16 @@ def show_throughput(rounds):
 
 
 def show_cost(rounds):
-    print(f"\n{'':32}{'CPU µs an event, 5,000/s':>26}{'MB idle':>12}{'MB at most':>12}")
+    rates = keys(rounds, "cpu")
+    print(f"\n{'CPU µs an event, all threads':32}" +
+          "".join(f"{f'at {rate}/s':>24}" for rate in rates) + f"{'MB idle':>12}{'MB at most':>12}")
     for name in names(rounds):
         if name != "direct":
             idle, peak = ([value / 1024 for value in values(rounds, name, member)]
                           for member in ("idle_kb", "peak_kb"))
-            print(f"{NAMES[name]:32}{cell(values(rounds, name, 'cpu', 'cpu_us'), '.1f', 26)}"
+            cpu = "".join(cell(values(rounds, name, "cpu", rate, "cpu_us"), ".1f", 24)
+                          for rate in rates)
+            print(f"{NAMES[name]:32}{cpu}"
                   f"{statistics.median(idle):12.0f}{statistics.median(peak):12.0f}")
 
 
@@ -152,7 +157,7 @@ def readme_row(rounds, name):
     for count in keys(rounds, "throughput"):
         each = values(rounds, name, "throughput", count, "per_s")
         cells.append(number([value / 1000 for value in each]))
-    cells.append(number(values(rounds, name, "cpu", "cpu_us"), ".0f"))
+    cells.append(number(values(rounds, name, "cpu", 5000, "cpu_us"), ".0f"))
     for rate in keys(rounds, "latency"):
         is_whole = all(values(rounds, name, "latency", rate, "is_whole"))
         cells.append(" / ".join(number(values(rounds, name, "latency", rate, member))
