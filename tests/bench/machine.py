@@ -20,6 +20,16 @@ def build(targets):
         raise stage.Failed("the release could not be built")
 
 
+def put_into(path, name, text):
+    """Puts `text` between the file's lines <!-- name --> and <!-- end of name -->."""
+    old = path.read_text()
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    if begin not in old or end not in old:
+        raise stage.Failed(f"{path} has no lines {begin.strip()} and {end.strip()}")
+    head, _, rest = old.partition(begin)
+    path.write_text(head + begin + "\n" + text + "\n" + end + rest.partition(end)[2])
+
+
 def describe():
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

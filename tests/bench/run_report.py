@@ -168,10 +168,11 @@ def readme_row(rounds, name):
 
 def readme(result):
     rounds = result["rounds"]
+    title = machine.title(result["machine"], len(rounds)).replace("; median (min-max)", "; medians")
     heads = ["", *(f"thousand events/s into {count}" for count in keys(rounds, "throughput")),
              "CPU µs an event at 5,000/s",
              *(f"p50 / p99 µs at {rate:,}/s" for rate in keys(rounds, "latency")), "MB at most"]
-    return "\n".join(["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|",
+    return "\n".join([title + ":", "", "| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|",
                       *(readme_row(rounds, name) for name in names(rounds))]) + "\n"
 
 
