@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What the benchmarks say about the machine, and how they have tests/tools/lib.sh build and install."""
+"""What the benchmarks say about the machine, and how they have tests/tools/lib.sh build and
+install."""
 import os
 import subprocess
 import sys
@@ -17,6 +18,16 @@ def build(targets):
     """Builds them with the release preset."""
     if shell('build_preset release --target "$@"', *targets) != 0:
         raise stage.Failed("the release could not be built")
+
+
+def put_into(path, name, text):
+    """Puts `text` between the file's lines <!-- name --> and <!-- end of name -->."""
+    old = path.read_text()
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    if begin not in old or end not in old:
+        raise stage.Failed(f"{path} has no lines {begin.strip()} and {end.strip()}")
+    head, _, rest = old.partition(begin)
+    path.write_text(head + begin + "\n" + text + "\n" + end + rest.partition(end)[2])
 
 
 def describe():

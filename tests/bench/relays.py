@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What tests/bench/run and tests/bench/growth put between a generator of events and a drain: arizmqd,
-the floor, and peers in Node and Python; and what a trial of one of them gives. The programs are in
-tests/bench/speed/."""
+"""What tests/bench/run and tests/bench/growth put between a generator of events and a drain:
+arizmqd, the floor, and peers in Node and Python. The programs are in tests/bench/speed/."""
 import contextlib
 import json
 import os
@@ -149,7 +148,8 @@ class Relay:
         self.program.stop()
 
 
-def start_arizmqd(build_dir, directory, generator, links=1, tls=None, yaml="", topic=None, under=()):
+def start_arizmqd(build_dir, directory, generator, links=1, tls=None, yaml="", topic=None,
+                  under=()):
     """As it is shipped: nothing but the nodes, and ports that are free. `tls` is the directory with
     the certificate; `yaml` is added to the configuration; `topic` is the template of `events`;
     `under` is the command of a tool to run it under."""
@@ -181,8 +181,8 @@ def start_floor(build_dir, directory, generator):
 
 
 def start_peer(name, command, directory, generator):
-    program = stage.Program(name, [*command, f"ws://127.0.0.1:{generator.port}/ari/events?app=bench",
-                                   "tcp://127.0.0.1:*"], directory)
+    url = f"ws://127.0.0.1:{generator.port}/ari/events?app=bench"
+    program = stage.Program(name, [*command, url, "tcp://127.0.0.1:*"], directory)
     port = int(program.wait_for_log(r"bound tcp://127.0.0.1:(\d+)")[1])
     program.wait_for_log("connected")
     return Relay(program, port)

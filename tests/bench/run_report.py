@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What the rounds of tests/bench/run say: tables with the medians and the spread over the rounds, the
-ratios, each taken within a round, with what they are to reach, and the plot."""
+"""What the rounds of tests/bench/run say: tables with the medians and the spread over the rounds,
+the ratios, each taken within a round, with what they are to reach, and the plot."""
 import statistics
 
 import machine
@@ -63,12 +63,19 @@ def compare(rounds):
                                ("arizmqd", "node", 4.5), ("arizmqd", "python", 7)):
         result += ratio(rounds, f"events/s, {NAMES[left]} / {NAMES[right]}", left, right, into_one,
                         f"at least {least}", lambda median, least=least: median >= least)
-    result += ratio(rounds, "CPU at 5,000/s, arizmqd / Node", "arizmqd", "node", ("cpu", "cpu_us"),
+    result += ratio(rounds, "CPU at 5,000/s, arizmqd / Node", "arizmqd", "node",
+                    ("cpu", 5000, "cpu_us"),
                     "at most 0.5", lambda median: median <= 0.5)
     for member in ("p50_us", "p99_us"):
         for rate in keys(rounds, "latency"):
             result += ratio(rounds, f"{member[:-3]} at {rate}/s, arizmqd / Node", "arizmqd", "node",
                             ("latency", rate, member), "below 1", lambda median: median < 1)
+    for rate in keys(rounds, "latency"):
+        losses = [float(not is_whole)
+                  for is_whole in values(rounds, "arizmqd", "latency", rate, "is_whole")]
+        if losses:
+            result.append(comparison(f"rounds with loss at {rate}/s, arizmqd", "", losses, "none",
+                                     lambda _, losses=losses: not any(losses)))
     own, floor = added_latency(rounds, "arizmqd", 1000), added_latency(rounds, "floor", 1000)
     if own and floor and all(one > 0 for one in floor):
         result.append(comparison("p50 added to no relay at 1000/s, arizmqd / floor", "",
@@ -98,12 +105,16 @@ def show_throughput(rounds):
 
 
 def show_cost(rounds):
-    print(f"\n{'':32}{'CPU µs an event, 5,000/s':>26}{'MB idle':>12}{'MB at most':>12}")
+    rates = keys(rounds, "cpu")
+    print(f"\n{'CPU µs an event, all threads':32}" +
+          "".join(f"{f'at {rate}/s':>24}" for rate in rates) + f"{'MB idle':>12}{'MB at most':>12}")
     for name in names(rounds):
         if name != "direct":
             idle, peak = ([value / 1024 for value in values(rounds, name, member)]
                           for member in ("idle_kb", "peak_kb"))
-            print(f"{NAMES[name]:32}{cell(values(rounds, name, 'cpu', 'cpu_us'), '.1f', 26)}"
+            cpu = "".join(cell(values(rounds, name, "cpu", rate, "cpu_us"), ".1f", 24)
+                          for rate in rates)
+            print(f"{NAMES[name]:32}{cpu}"
                   f"{statistics.median(idle):12.0f}{statistics.median(peak):12.0f}")
 
 
@@ -146,7 +157,7 @@ def readme_row(rounds, name):
     for count in keys(rounds, "throughput"):
         each = values(rounds, name, "throughput", count, "per_s")
         cells.append(number([value / 1000 for value in each]))
-    cells.append(number(values(rounds, name, "cpu", "cpu_us"), ".0f"))
+    cells.append(number(values(rounds, name, "cpu", 5000, "cpu_us"), ".0f"))
     for rate in keys(rounds, "latency"):
         is_whole = all(values(rounds, name, "latency", rate, "is_whole"))
         cells.append(" / ".join(number(values(rounds, name, "latency", rate, member))
@@ -157,10 +168,11 @@ def readme_row(rounds, name):
 
 def readme(result):
     rounds = result["rounds"]
+    title = machine.title(result["machine"], len(rounds)).replace("; median (min-max)", "; medians")
     heads = ["", *(f"thousand events/s into {count}" for count in keys(rounds, "throughput")),
              "CPU µs an event at 5,000/s",
              *(f"p50 / p99 µs at {rate:,}/s" for rate in keys(rounds, "latency")), "MB at most"]
-    return "\n".join(["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|",
+    return "\n".join([title + ":", "", "| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|",
                       *(readme_row(rounds, name) for name in names(rounds))]) + "\n"
 
 

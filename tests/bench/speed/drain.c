@@ -12,8 +12,8 @@
  * each subscriber is to get, or with `shared` one of them; with `stamp` also the time from sending
  * to here. Says `counting`, and in the end a line of JSON
  *
- * The end is when all have come, or when nothing came for a second (five, before the first). Ends
- * with stdin.
+ * The end is when all have come, or when nothing came for three seconds (five, before the first).
+ * Ends with stdin.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -33,7 +33,7 @@ enum {
     TAPS_MAX = 2000,
     READY_MAX = 64,
     TICK_MS = 100,
-    QUIET_MS = 1000,
+    QUIET_MS = 3000,
     PATIENT_MS = 5000, /* before the first event */
 };
 
