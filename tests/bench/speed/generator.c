@@ -60,12 +60,7 @@ void generator_add_link(struct generator *self, struct peer *peer)
 /* A run of an hour at a million a second does not overflow these. */
 static uint64_t due_ns(const struct run *run, uint64_t n)
 {
-<<<<<<< HEAD
-    return run->start_ns +
-           (uint64_t)((__extension__(unsigned __int128) n * 1000000000U) / run->rate);
-=======
     return run->start_ns + n * 1000000000U / run->rate;
->>>>>>> bench
 }
 
 static uint64_t due_count(const struct run *run, uint64_t now_ns)
@@ -73,14 +68,7 @@ static uint64_t due_count(const struct run *run, uint64_t now_ns)
     if (run->rate == 0) {
         return run->count;
     }
-<<<<<<< HEAD
-    uint64_t due =
-        (uint64_t)((__extension__(unsigned __int128)(now_ns - run->start_ns) * run->rate) /
-                   1000000000U) +
-        1;
-=======
     uint64_t due = (now_ns - run->start_ns) * run->rate / 1000000000U + 1;
->>>>>>> bench
     return due < run->count ? due : run->count;
 }
 
