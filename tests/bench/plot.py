@@ -50,7 +50,7 @@ class Picture:
         for tick in ticks:
             y = top + 35 + HEIGHT * (1 - scale(tick))
             self.line([(LEFT, y), (self.width - RIGHT, y)], GRID)
-            self.write(LEFT - 6, y + 4, f"{tick:,g}", "end", 11)
+            self.write(LEFT - 6, y + 4, f"{tick:,.10g}", "end", 11)
         return top + 35
 
     def slots(self, top, series, groups):
@@ -91,7 +91,7 @@ class Picture:
         top = self.frame(title, top, series, ticks, scale)
         room = self.width - LEFT - RIGHT
         for mark in marks:
-            self.write(LEFT + room * across(mark), top + HEIGHT + 18, f"{mark:,g}", "middle", 11)
+            self.write(LEFT + room * across(mark), top + HEIGHT + 18, f"{mark:,.10g}", "middle", 11)
         for (_, color), points in zip(series, curves):
             places = [(LEFT + room * across(x), top + HEIGHT * (1 - scale(y))) for x, y in points]
             self.line(places, color, 2)

@@ -168,7 +168,9 @@ def readme_row(rounds, name):
 
 def readme(result):
     rounds = result["rounds"]
-    title = machine.title(result["machine"], len(rounds)).replace("; median (min-max)", "; medians")
+    described = result["machine"]
+    title = (f"{described['cpus']} cores ({described['model']}), which had a load of "
+             f"{described['load_before']:.1f} before; medians of {len(rounds)} rounds")
     heads = ["", *(f"thousand events/s into {count}" for count in keys(rounds, "throughput")),
              "CPU µs an event at 5,000/s",
              *(f"p50 / p99 µs at {rate:,}/s" for rate in keys(rounds, "latency")), "MB at most"]
