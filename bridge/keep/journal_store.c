@@ -19,6 +19,11 @@ enum {
     EVENT_SHARE = 8, /* and one event */
     BATCH_SHARE = 4, /* of the WAL; the checkpoint comes when half of it is full */
     WAL_MAX_BYTES = 16 << 20,
+    /* SQLite's: a header for each page in the WAL, and a file beside it with an index of its pages.
+     */
+    WAL_FRAME_HEADER_BYTES = 24,
+    INDEX_BYTES = 32768,
+    INDEX_PAGES = 4000, /* that so much of the index has, at the least */
 };
 
 int64_t journal_key(int64_t run, uint64_t seq)
@@ -34,7 +39,10 @@ uint64_t journal_wal_bytes(const struct journal_store *store)
 
 uint64_t journal_database_bytes(const struct journal_store *store)
 {
-    return store->max_bytes - journal_wal_bytes(store);
+    uint64_t wal = journal_wal_bytes(store);
+    uint64_t headers = wal / JOURNAL_PAGE_BYTES * WAL_FRAME_HEADER_BYTES;
+    uint64_t index = (wal / JOURNAL_PAGE_BYTES / INDEX_PAGES + 1) * INDEX_BYTES;
+    return store->max_bytes - wal - headers - index;
 }
 
 uint64_t journal_store_batch_bytes(const struct journal_store *self)

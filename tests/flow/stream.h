@@ -23,6 +23,9 @@ void stream_destroy(struct stream **self);
  * the same. A heartbeat: its stamp repeats, and its JSON tells exactly what was counted. */
 void stream_check(struct stream *stream, const struct subscriber_message *message);
 
+/* Counters may have left the bridge's tables: from now on any may begin at 1 again. */
+void stream_may_begin_anew(struct stream *stream);
+
 uint64_t stream_total(const struct stream *stream); /* numbered messages so far */
 uint64_t stream_seq(const struct stream *stream);   /* of the last one */
 uint64_t stream_epoch(const struct stream *stream);

@@ -238,9 +238,10 @@ Test(memory, new_ids_take_the_place_of_old_ones)
     uint64_t end = resident(flood.daemon);
     printf("new ids: %.2f MB resident after a tenth, %.2f at the end\n", (double)warm / 1e6,
            (double)end / 1e6);
-    /* The deepest table of events, and three of objects, are full. */
+    /* The deepest table of events, and three of objects, are full: between half of max_counters and
+     * all of it. */
     uint64_t counters = scene_metric(flood.daemon, "arizmq_counters");
-    cr_assert(counters >= 20000 && counters < 20100, "%llu", (unsigned long long)counters);
+    cr_assert(counters >= 10000 && counters < 20100, "%llu", (unsigned long long)counters);
     cr_assert_gt(scene_metric(flood.daemon, "arizmq_counters_evicted_total"), 700000);
     expect_no_growth(warm, end);
     flood_close(&flood);

@@ -117,6 +117,7 @@ Test(reload_bounds, counters_beyond_a_smaller_bound_leave)
     flood(20000);
     uint64_t before = scene_metric(stage.daemon, "arizmq_counters");
     cr_assert_gt(before, DEPTHS * COUNTERS);
+    stream_may_begin_anew(stage.stream);
     stage_reload(&stage, WITH_BOUNDS, stage.fake[0]->port, "limits: {max_counters: 100}");
     expect_at_most("arizmq_counters", DEPTHS * COUNTERS);
     cr_assert_gt(scene_metric(stage.daemon, "arizmq_counters_evicted_total"), 0);
