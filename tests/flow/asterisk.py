@@ -291,7 +291,8 @@ def takeovers(stage, count):
     load = Load(stage)
     for number in range(count):
         old, new = bridges[-1], stage.bridge(
-            "    subscribe_all: true\n", arguments=("--takeover", bridges[-1].gateway))
+            "    subscribe_all: true\n", arguments=("--takeover", bridges[-1].gateway,
+                                                      "--takeover-wait", "500"))
         bridges.append(new)
         new.join()
         new.wait_for_type("ArizmqNodeConnected", handover=True)

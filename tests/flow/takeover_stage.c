@@ -124,7 +124,7 @@ static struct daemon *start_daemon(const struct relay *relay, const char *from,
             options->extra != NULL ? options->extra : "");
     fclose(file);
     const char *arguments[] = {"--takeover", from, "--takeover-wait",
-                               options->wait != NULL ? options->wait : "2000", NULL};
+                               options->wait != NULL ? options->wait : "500", NULL};
     struct daemon *daemon = daemon_start(
         &(struct daemon_options){.config = config, .arguments = from != NULL ? arguments : NULL});
     free(config);

@@ -61,7 +61,7 @@ struct relay_options {
     const char *gateway;   /* NULL, or more members of `gateway`, each with a comma */
     const char *extra;     /* NULL, or more YAML lines at the top level */
     const char *directory; /* NULL: its own; else for its endpoints */
-    const char *wait;      /* --takeover-wait; NULL: 2000 */
+    const char *wait;      /* --takeover-wait; NULL: 500 */
 };
 
 /* The Asterisks do not listen yet. */
