@@ -17,7 +17,8 @@
 enum {
     WAL_SHARE = 4,   /* of max_bytes, one in so many may be the WAL */
     EVENT_SHARE = 8, /* and one event */
-    BATCH_SHARE = 4, /* of the WAL; the checkpoint comes when half of it is full */
+    BATCH_SHARE = 8, /* of the WAL, which gets the pages of what leaves for a batch, too; the
+                      * checkpoint comes when half of it is full */
     WAL_MAX_BYTES = 16 << 20,
     /* SQLite's: a header for each page in the WAL, and a file beside it with an index of its pages.
      */

@@ -238,10 +238,10 @@ Test(journal_bounds, the_wal_stays_small_where_checkpoints_fail)
 Test(journal_bounds, shares_of_max_bytes)
 {
     struct journal_store *store = must_open(1 << 20);
-    cr_expect_eq(journal_store_batch_bytes(store), 1 << 16);
+    cr_expect_eq(journal_store_batch_bytes(store), 1 << 15);
     cr_expect_eq(journal_store_event_bytes(store), 1 << 17);
     journal_store_set_max_bytes(store, 1ULL << 40);
-    cr_expect_eq(journal_store_batch_bytes(store), 4 << 20);
+    cr_expect_eq(journal_store_batch_bytes(store), 2 << 20);
     cr_expect_leq(journal_store_event_bytes(store), 500000000); /* what SQLite takes */
     journal_store_close(&store);
 }
