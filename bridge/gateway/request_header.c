@@ -75,7 +75,7 @@ static void refuse_header(struct request_reader *reader, const json_error_t *err
 
 bool request_header_parse(struct request_reader *reader, struct span header)
 {
-    json_error_t error;
+    json_error_t error = {0}; /* Jansson does not write its code where it gets no memory at all */
     if (header.length == 0) {
         request_refuse(reader, REPLY_BAD_REQUEST,
                        "the header is empty: the first frame is {\"method\": ..., \"uri\": ...}");
