@@ -44,7 +44,8 @@ class FaultTest(FleetTest):
 
 class Asterisk(FaultTest):
     def test_10000_wait_for_a_stalled_node_and_the_other_does_not_notice(self):
-        bridge, (stalled, healthy), client = self.up(2)
+        # Without the bridge's own GET asterisk/ping, which a quiet link sends over its WebSocket.
+        bridge, (stalled, healthy), client = self.up(2, node="    liveness_ms: 600000\n")
         stalled.do("rest-stall asterisk/ping")
 
         def round_trip():
@@ -131,10 +132,17 @@ class Asterisk(FaultTest):
     def test_kept_connection_is_closed_while_idle(self):
         bridge, (fake,), client = self.up()
         fake.do("rest-idle-ms 20")
+        done = 0
         for i in range(20):
-            self.expect(client.ask("POST", "bridges", query_strings={"bridgeId": f"b{i}"}), 200)
-            time.sleep(0.018 + i * 0.0004)  # now and then it is closed just when it is used
-        self.assertEqual(len(fake.requests("POST bridges")), 20)
+            reply = client.ask("POST", "bridges", query_strings={"bridgeId": f"b{i}"})
+            if reply[0]["status_code"] == 200:
+                done += 1
+            else:  # it was closed just when it was used: nobody knows, and it is not sent again
+                self.expect(reply, 504, "outcome_unknown", "pbx1")
+            time.sleep(0.018 + i * 0.0004)
+        self.assertGreater(done, 0)
+        self.assertGreaterEqual(len(fake.requests("POST bridges")), done)
+        self.assertLessEqual(len(fake.requests("POST bridges")), 20)
 
     def test_connection_is_closed_under_a_request(self):
         """Statuses, and how often the fake was asked: what is not safe is never sent again."""
