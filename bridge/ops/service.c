@@ -121,12 +121,13 @@ static void begin_stop(struct service *service, const char *signal_name)
     if (service->stop_by_ms != 0) {
         return;
     }
-    log_info("stopping", "%s: closing %u node(s), at most %u ms", signal_name,
-             service->config->nodes_count, service->config->stop_timeout_ms);
     service->stop_by_ms = clock_monotonic_ms() + service->config->stop_timeout_ms;
     if (service->gateway != NULL) {
         gateway_stop(service->gateway, service->config->stop_timeout_ms / 4);
     }
+    /* Said only now: whoever has read it finds new commands refused. */
+    log_info("stopping", "%s: closing %u node(s), at most %u ms", signal_name,
+             service->config->nodes_count, service->config->stop_timeout_ms);
     again_in(service, &service->stopping, on_stopping, STOP_POLL_MS);
 }
 
@@ -318,9 +319,9 @@ static int create_parts(struct service *service, char *error, size_t error_size)
         snprintf(error, error_size, "no memory for commands over WebSockets");
     }
     if (result == ARIZMQ_OK && has_gateway) {
-        result = gateway_create(service->config, service->feed, service->post,
-                                pipeline_epoch(service->pipeline), &service->gateway, error,
-                                error_size);
+        result =
+            gateway_create(service->config, service->feed, service->post,
+                           pipeline_epoch(service->pipeline), &service->gateway, error, error_size);
     }
     if (result == ARIZMQ_OK && has_gateway) {
         result = gateway_start(service->gateway);
