@@ -30,7 +30,7 @@ struct door {
 
 static int door_bind(struct door *door, const struct config_gateway *config)
 {
-    int mark = (int)(config->max_requests + REFUSALS_WAITING_MAX); /* max_requests <= 1000000 */
+    int max_requests = (int)config->max_requests; /* at most 1000000 */
     int64_t most = (int64_t)config->max_request_bytes * ANSWERED_SIZE_FACTOR;
     door->socket = zsock_new(ZMQ_ROUTER);
     if (door->socket == NULL) {
@@ -41,8 +41,8 @@ static int door_bind(struct door *door, const struct config_gateway *config)
     zsock_set_ipv6(door->socket, strchr(config->endpoint, '[') != NULL);
     zsock_set_router_mandatory(door->socket, 1);
     zsock_set_router_handover(door->socket, 1);
-    zsock_set_sndhwm(door->socket, mark);
-    zsock_set_rcvhwm(door->socket, mark);
+    zsock_set_sndhwm(door->socket, max_requests + REFUSALS_WAITING_MAX);
+    zsock_set_rcvhwm(door->socket, max_requests);
     zmq_setsockopt(door->handle, ZMQ_MAXMSGSIZE, &most, sizeof most);
     /* A client whose machine is gone without a word is noticed after 90 seconds. */
     zsock_set_tcp_keepalive(door->socket, 1);

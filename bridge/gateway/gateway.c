@@ -89,10 +89,24 @@ static void on_answer(void *owner, uint64_t number, char *text, size_t length, b
 
 static const struct feed_handler feed_handler = {on_object, on_link, on_answer};
 
+/* Whether a stop was asked for. */
+static void notice_stop(struct gateway *gateway)
+{
+    if (gateway->commands.is_stopping || !atomic_load(&gateway->is_stopping)) {
+        return;
+    }
+    gateway->commands.is_stopping = true;
+    uint64_t count = 0; /* the loop has woken up: stop_fd has done its work */
+    if (read(gateway->stop_fd, &count, sizeof count) < 0 && errno != EAGAIN) {
+        log_error("gateway", "cannot read an eventfd: %s", strerror(errno));
+    }
+}
+
 static void catch_up(void *owner)
 {
     struct gateway *gateway = owner;
     feed_take(gateway->feed, &feed_handler, gateway);
+    notice_stop(gateway);
 }
 
 /* --- the loop */
@@ -158,15 +172,8 @@ static void turn(struct gateway *gateway)
 /* Whether a stop was asked for, and nobody waits any more, or too long. */
 static bool is_over(struct gateway *gateway)
 {
-    if (!atomic_load(&gateway->is_stopping)) {
-        return false;
-    }
     if (!gateway->commands.is_stopping) {
-        gateway->commands.is_stopping = true;
-        uint64_t count = 0; /* the loop has woken up: stop_fd has done its work */
-        if (read(gateway->stop_fd, &count, sizeof count) < 0 && errno != EAGAIN) {
-            log_error("gateway", "cannot read an eventfd: %s", strerror(errno));
-        }
+        return false;
     }
     return (gateway->commands.unanswered == 0 && !door_has_input(gateway->door)) ||
            clock_monotonic_ms() >= atomic_load(&gateway->stop_by_ms);

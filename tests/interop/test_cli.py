@@ -265,7 +265,6 @@ def wait_until_full(pipe):
             before, since = filled[0], time.monotonic()
 
 
-
 class Gaps(CliTest):
     def report(self, *arguments, prefixes, play, status=3, view=None):
         """Runs `play` with the view, ends with SIGTERM; returns standard error."""
