@@ -17,9 +17,9 @@ static struct relay relay;
 /* Events a second at each of two Asterisks. What is sanitized must not fall behind by the time that
  * a takeover may take. */
 #ifdef SANITIZED
-enum { RATE = 700, TAKEOVERS = 4 };
+enum { RATE = 300, LESS = 200, TAKEOVERS = 4 };
 #else
-enum { RATE = 5000, TAKEOVERS = 8 };
+enum { RATE = 5000, LESS = 2000, TAKEOVERS = 8 };
 #endif
 
 static struct relay_bridge *begin(void)
@@ -113,7 +113,7 @@ static void expect_another(struct relay_bridge *old)
 Test(takeover, wrong_password_for_one_node)
 {
     struct relay_bridge *old = begin();
-    relay_flood(&relay, 2000);
+    relay_flood(&relay, LESS);
     struct relay_options options = {.password = {NULL, "wrong"}};
     struct relay_bridge *new = relay_start(&relay, old->daemon->gateway_endpoint, &options);
     cr_assert_eq(relay_await_end(&relay, new), 1);
@@ -131,7 +131,7 @@ Test(takeover, wrong_password_for_one_node)
 Test(takeover, killed_half_way)
 {
     struct relay_bridge *old = begin();
-    relay_flood(&relay, 2000);
+    relay_flood(&relay, LESS);
     fake_do(relay.proxy[1], "stall");
     struct relay_options options = {.uses_proxy = {false, true}};
     struct relay_bridge *new = relay_start(&relay, old->daemon->gateway_endpoint, &options);
@@ -151,7 +151,7 @@ Test(takeover, killed_half_way)
 Test(takeover, given_up_half_way)
 {
     struct relay_bridge *old = begin();
-    relay_flood(&relay, 2000);
+    relay_flood(&relay, LESS);
     fake_do(relay.proxy[1], "refuse");
     struct relay_options options = {.uses_proxy = {false, true}};
     struct relay_bridge *new = relay_start(&relay, old->daemon->gateway_endpoint, &options);
@@ -196,7 +196,7 @@ Test(takeover, given_up_before_it_was_noticed)
 Test(takeover, old_one_killed_half_way)
 {
     struct relay_bridge *old = begin();
-    relay_flood(&relay, 2000);
+    relay_flood(&relay, LESS);
     fake_do(relay.proxy[1], "refuse");
     struct relay_options options = {.uses_proxy = {false, true}};
     struct relay_bridge *new = relay_start(&relay, old->daemon->gateway_endpoint, &options);
@@ -219,7 +219,7 @@ Test(takeover, old_one_killed_half_way)
 Test(takeover, a_node_is_down)
 {
     struct relay_bridge *old = begin();
-    relay_flood(&relay, 2000);
+    relay_flood(&relay, LESS);
     pass(1000);
     fake_do(relay.asterisk[1], "stop-listening");
     fake_do(relay.asterisk[1], "drop-all");
@@ -267,7 +267,7 @@ Test(takeover, two_become_one)
     struct relay_bridge *first = relay_start(&relay, NULL, &one);
     struct relay_bridge *second = relay_start(&relay, NULL, &two);
     relay_listen(&relay, RELAY_APPS);
-    relay_flood(&relay, 2000);
+    relay_flood(&relay, LESS);
     char both[256];
     snprintf(both, sizeof both, "%s,%s", first->daemon->gateway_endpoint,
              second->daemon->gateway_endpoint);
