@@ -236,6 +236,8 @@ class LedgerTest(unittest.TestCase):
 
         for change in (removed, one_more, one_less, elsewhere):
             for path, records, i in self.some(lambda record: record.kind == LOST):
+                if change is elsewhere and records[i].seq == records[i].serial:
+                    continue  # it stands there
                 records[i] = records[i].copy()
                 change(records, i)
                 self.must_find("told of|did not tell", files={path: records})
