@@ -16,16 +16,7 @@
 
 #include "arizmq/error.h"
 #include "base/clock.h"
-
-/* No question on the terminal: an encrypted key cannot be used. */
-static int give_no_passphrase(char *buffer, int size, int is_for_writing, void *data)
-{
-    (void)buffer;
-    (void)size;
-    (void)is_for_writing;
-    (void)data;
-    return 0;
-}
+#include "base/tls.h"
 
 /* curl reads the files when it connects; what is wrong with them is to be known before. */
 static int check_tls(const struct config_node *config, char *error, size_t error_size)
@@ -35,7 +26,7 @@ static int check_tls(const struct config_node *config, char *error, size_t error
     if (context == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    SSL_CTX_set_default_passwd_cb(context, give_no_passphrase);
+    SSL_CTX_set_default_passwd_cb(context, tls_give_no_passphrase);
     ERR_clear_error();
     const char *bad = NULL;
     if (tls->ca_file != NULL && SSL_CTX_load_verify_locations(context, tls->ca_file, NULL) != 1) {

@@ -69,19 +69,10 @@ static bool contains(const json_t *array, const char *text)
     return false;
 }
 
-static unsigned count_links(const struct config *config)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < config->nodes_count; i++) {
-        count += config_has_node(config, i) ? config->nodes[i].apps_count : 0;
-    }
-    return count;
-}
-
 /* Those of this bridge's links that stand in `wanted`: {"pbx1": ["ivr"]}. */
 static int read_links(const struct config *config, const json_t *wanted, struct asked *asked)
 {
-    asked->links = calloc(count_links(config) + 1UL, sizeof *asked->links);
+    asked->links = calloc(config_count_links(config) + 1UL, sizeof *asked->links);
     if (asked->links == NULL) {
         return ARIZMQ_ENOMEM;
     }

@@ -146,14 +146,25 @@ static void close_handshake(struct link *link)
     }
 }
 
+int link_unsubscribe(const struct link_way *way, const char *path, rest_done *done, void *owner,
+                     struct rest_request **out)
+{
+    return rest_send(&way->target, "DELETE", path, UNSUBSCRIBE_TIMEOUT_MS, done, owner, out);
+}
+
+void link_note_unsubscribed(const struct link *self, const struct rest_answer *answer)
+{
+    if (answer->status != 200) {
+        log_debug("unsubscribe", "%s: no device-state unsubscription: status %d %s", self->label,
+                  answer->status, answer->error != NULL ? answer->error : "");
+    }
+}
+
 static void on_unsubscribed(void *owner, const struct rest_answer *answer)
 {
     struct link *link = owner;
     link->rest = NULL;
-    if (answer->status != 200) {
-        log_debug("unsubscribe", "%s: no device-state unsubscription: status %d %s", link->label,
-                  answer->status, answer->error != NULL ? answer->error : "");
-    }
+    link_note_unsubscribed(link, answer);
     close_handshake(link);
 }
 
@@ -179,9 +190,10 @@ void link_close(struct link *self, enum link_reason reason, const char *detail)
     }
     /* What was taken over belongs to another connection: its subscriptions are not touched. */
     if (!self->way.hears_all || self->is_replaced || self->is_taken_by_own ||
-        rest_send(&self->way.target, "DELETE",
-                  reason == LINK_RELOAD ? self->way.subscribe_path : self->way.unsubscribe_path,
-                  UNSUBSCRIBE_TIMEOUT_MS, on_unsubscribed, self, &self->rest) != ARIZMQ_OK) {
+        link_unsubscribe(&self->way,
+                         reason == LINK_RELOAD ? self->way.subscribe_path
+                                               : self->way.unsubscribe_path,
+                         on_unsubscribed, self, &self->rest) != ARIZMQ_OK) {
         close_handshake(self);
     }
 }

@@ -31,7 +31,6 @@ enum {
     LINGER_TICKS = 10,
     REPLACED_TICKS = 50,
     HANDSHAKE_TICKS = 10,
-    UNSUBSCRIBE_TIMEOUT_MS = 1000,
     /* Of a phase, whatever comes: where the other connection is to another Asterisk, events go on
      * coming over this one. */
     PHASE_TICKS_MAX = 300,
@@ -103,10 +102,7 @@ static void on_unsubscribed(void *owner, const struct rest_answer *answer)
 {
     struct link_leaving *leaving = owner;
     leaving->rest = NULL;
-    if (answer->status != 200) {
-        log_debug("unsubscribe", "%s: no device-state unsubscription: status %d %s",
-                  leaving->link->label, answer->status, answer->error != NULL ? answer->error : "");
-    }
+    link_note_unsubscribed(leaving->link, answer);
     begin_phase(leaving);
     ws_close(leaving->ws, WS_CODE_NORMAL);
 }
@@ -139,8 +135,8 @@ static void leave(struct link_leaving *leaving)
     leaving->is_closing = true;
     begin_phase(leaving);
     if (!has_application(leaving) || !leaving->way.hears_all ||
-        rest_send(&leaving->way.target, "DELETE", leaving->way.unsubscribe_path,
-                  UNSUBSCRIBE_TIMEOUT_MS, on_unsubscribed, leaving, &leaving->rest) != ARIZMQ_OK) {
+        link_unsubscribe(&leaving->way, leaving->way.unsubscribe_path, on_unsubscribed, leaving,
+                         &leaving->rest) != ARIZMQ_OK) {
         ws_close(leaving->ws, WS_CODE_NORMAL);
     }
 }

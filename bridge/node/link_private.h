@@ -210,6 +210,14 @@ void link_subscribe_stop(struct link *self);
  */
 void link_close(struct link *self, enum link_reason reason, const char *detail);
 
+/* Asks, over `way`, for the end of the subscription that `path` names, before a connection is
+ * closed whose application nobody has taken. As rest_send(), with a bound of its own. */
+int link_unsubscribe(const struct link_way *way, const char *path, rest_done *done, void *owner,
+                     struct rest_request **out);
+
+/* The answer to that, for the log. */
+void link_note_unsubscribed(const struct link *self, const struct rest_answer *answer);
+
 /* The WebSocket has ended by itself: says so, and goes on as `reason` demands. `detail` is borrowed
  * for the call. */
 void link_close_lost(struct link *self, enum link_reason reason, const char *detail);

@@ -147,28 +147,28 @@ static void check(struct link *link)
     }
 }
 
+static void look(struct link *link)
+{
+    if (link->way.hears_all) {
+        check(link);
+    } else {
+        start_reconcile(link);
+    }
+}
+
 void link_subscribe_start(struct link *self)
 {
     self->opened_wall_ns = clock_wall_ns();
     publish_gap(self, "reconnect");
-    if (self->way.hears_all) {
-        check(self);
-    } else {
-        start_reconcile(self);
-    }
+    look(self);
 }
 
 void link_subscribe_check(struct link *self)
 {
     bool is_under_way = self->rest != NULL;
-    if (self->state != LINK_UP || is_under_way) {
-        return;
-    }
-    if (self->way.hears_all) {
+    if (self->state == LINK_UP && !is_under_way) {
         lws_sul_cancel(&self->recheck);
-        check(self);
-    } else {
-        start_reconcile(self);
+        look(self);
     }
 }
 

@@ -264,15 +264,25 @@ static void connect_anew(struct link *self)
     }
 }
 
+/* The link has another node and a successor for it, which is returned; NULL without memory. */
+static struct link_successor *take_node(struct link *link, const struct config_node *node,
+                                        struct tls_host *tls)
+{
+    struct link_successor *successor = successor_create(link, node, tls);
+    if (successor != NULL) {
+        set_successor(link, successor);
+        link->node = node;
+        link_prepare_retry(link);
+    }
+    return successor;
+}
+
 int link_hand_over(struct link *self, const struct config_node *node, struct tls_host *tls)
 {
-    struct link_successor *successor = successor_create(self, node, tls);
+    struct link_successor *successor = take_node(self, node, tls);
     if (successor == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    set_successor(self, successor);
-    self->node = node;
-    link_prepare_retry(self);
     if (self->is_ceding) {
         return ARIZMQ_OK; /* link_reclaim() comes back to it */
     }
@@ -286,13 +296,9 @@ int link_hand_over(struct link *self, const struct config_node *node, struct tls
 
 int link_reconnect(struct link *self, const struct config_node *node, struct tls_host *tls)
 {
-    struct link_successor *successor = successor_create(self, node, tls);
-    if (successor == NULL) {
+    if (take_node(self, node, tls) == NULL) {
         return ARIZMQ_ENOMEM;
     }
-    set_successor(self, successor);
-    self->node = node;
-    link_prepare_retry(self);
     if (self->state != LINK_UP) {
         connect_anew(self);
     } else if (!self->is_replaced) { /* else it is on its way to standby */

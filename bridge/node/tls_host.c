@@ -16,22 +16,13 @@
 #include <openssl/ssl.h>
 
 #include "arizmq/error.h"
+#include "base/tls.h"
 
 struct tls_host {
     unsigned holders;
     struct lws_vhost *vhost;
     SSL_CTX *own; /* NULL: libwebsockets' */
 };
-
-/* No question on the terminal: an encrypted key cannot be used. */
-static int give_no_passphrase(char *buffer, int size, int is_for_writing, void *data)
-{
-    (void)buffer;
-    (void)size;
-    (void)is_for_writing;
-    (void)data;
-    return 0;
-}
 
 /* A private CA is the only one that may vouch for the node. */
 static bool load_authorities(SSL_CTX *own, const struct config_tls *tls)
@@ -59,7 +50,7 @@ static bool create_own(struct tls_host *host, const struct config_tls *tls)
         return false;
     }
     SSL_CTX_set_options(host->own, SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_default_passwd_cb(host->own, give_no_passphrase);
+    SSL_CTX_set_default_passwd_cb(host->own, tls_give_no_passphrase);
     bool is_loaded = load_authorities(host->own, tls) && load_certificate(host->own, tls);
     ERR_clear_error();
     return is_loaded;

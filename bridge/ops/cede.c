@@ -259,19 +259,10 @@ static struct takeover_report_link report_link(const struct cede *cede, unsigned
     return report;
 }
 
-static unsigned count_links(const struct config *config)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < config->nodes_count; i++) {
-        count += config_has_node(config, i) ? config->nodes[i].apps_count : 0;
-    }
-    return count;
-}
-
 static void hand_report(struct cede *cede, uint64_t number, enum takeover_verdict verdict)
 {
     const struct config *config = cede->config;
-    unsigned room = cede->state != TAKEOVER_NONE ? count_links(config) : 0;
+    unsigned room = cede->state != TAKEOVER_NONE ? config_count_links(config) : 0;
     struct takeover_report *report =
         calloc(1, sizeof *report + room * sizeof(struct takeover_report_link));
     if (report != NULL) {
@@ -321,7 +312,7 @@ static enum takeover_verdict begin(struct cede *cede, const struct takeover_lett
     cede->heard_ms = clock_monotonic_ms();
     cede->until_ms = cede->heard_ms + cede->config->gateway.takeover_timeout_ms;
     log_info("takeover", "the bridge of epoch %" PRIu64 " takes over %u application(s) of %u",
-             cede->epoch, cede->links_count, count_links(cede->config));
+             cede->epoch, cede->links_count, config_count_links(cede->config));
     on_look(&cede->timer);
     return TAKEOVER_OK;
 }

@@ -213,6 +213,9 @@ void config_node_release(const struct config_node **node);
 bool config_has_node(const struct config *config, unsigned index);
 unsigned config_count_nodes(const struct config *config);
 
+/* One for each node and application. */
+unsigned config_count_links(const struct config *config);
+
 /* Puts each node of a freshly loaded `config` into its slot: that of the same name in
  * taken[0..taken_count), which are the slots' names, NULL for a free one; a new node into the first
  * free slot. Returns ARIZMQ_OK, ARIZMQ_ENOMEM, or ARIZMQ_ETOOLARGE where CONFIG_SLOTS_MAX do not

@@ -95,6 +95,15 @@ unsigned config_count_nodes(const struct config *config)
     return count;
 }
 
+unsigned config_count_links(const struct config *config)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        count += config_has_node(config, i) ? config->nodes[i].apps_count : 0;
+    }
+    return count;
+}
+
 /* --- slots */
 
 struct slot {

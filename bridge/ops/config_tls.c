@@ -5,6 +5,7 @@
  * What it loads is dropped again, but for a digest: the connections' own context is libwebsockets'.
  */
 #include "arizmq/error.h"
+#include "base/tls.h"
 #include "ops/config_internal.h"
 
 #include <errno.h>
@@ -31,23 +32,13 @@ static int refuse_file(const struct tls_file *file, const char *what)
                          config_rule_find(file->path)->allowed);
 }
 
-/* No question on the terminal: an encrypted key cannot be used. */
-static int give_no_passphrase(char *buffer, int size, int is_for_writing, void *data)
-{
-    (void)buffer;
-    (void)size;
-    (void)is_for_writing;
-    (void)data;
-    return 0;
-}
-
 static int load_key(SSL_CTX *context, const struct tls_file *file)
 {
     SSL_CTX *alone = SSL_CTX_new(TLS_client_method());
     if (!alone) {
         return config_out_of_memory(file->tree);
     }
-    SSL_CTX_set_default_passwd_cb(alone, give_no_passphrase);
+    SSL_CTX_set_default_passwd_cb(alone, tls_give_no_passphrase);
     bool is_key = SSL_CTX_use_PrivateKey_file(alone, file->name, SSL_FILETYPE_PEM) == 1;
     SSL_CTX_free(alone);
     if (!is_key) {
@@ -136,7 +127,7 @@ static int load_files(struct config_tree *tree, struct config_node *node, unsign
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     int result = context ? ARIZMQ_OK : config_out_of_memory(tree);
     if (context) {
-        SSL_CTX_set_default_passwd_cb(context, give_no_passphrase);
+        SSL_CTX_set_default_passwd_cb(context, tls_give_no_passphrase);
     }
     for (size_t i = 0; result == ARIZMQ_OK && i < sizeof files / sizeof files[0]; i++) {
         if (files[i].file) {

@@ -20,7 +20,6 @@ struct subscription {
 
 struct subscriptions {
     struct subscription *by_prefix;
-    bool is_any;
     bool has_forgotten; /* some could not be kept: there may always be one more */
 };
 
@@ -53,11 +52,6 @@ static struct subscription *find(const struct subscriptions *self, const void *p
     return found;
 }
 
-static void refresh(struct subscriptions *self)
-{
-    self->is_any = self->has_forgotten || self->by_prefix != NULL;
-}
-
 void subscriptions_add(struct subscriptions *self, const void *prefix, size_t length)
 {
     if (find(self, prefix, length) == NULL) {
@@ -73,7 +67,6 @@ void subscriptions_add(struct subscriptions *self, const void *prefix, size_t le
         }
         self->has_forgotten = self->has_forgotten || subscription == NULL;
     }
-    refresh(self);
 }
 
 void subscriptions_remove(struct subscriptions *self, const void *prefix, size_t length)
@@ -83,10 +76,9 @@ void subscriptions_remove(struct subscriptions *self, const void *prefix, size_t
         HASH_DEL(self->by_prefix, found);
         free(found);
     }
-    refresh(self);
 }
 
 bool subscriptions_any(const struct subscriptions *self)
 {
-    return self->is_any;
+    return self->has_forgotten || self->by_prefix != NULL;
 }
